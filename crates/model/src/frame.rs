@@ -1,0 +1,281 @@
+//! Readings as columns.
+//!
+//! A [`Frame`] is everything measured of one node at one time: a column of numbers whose meaning
+//! is given by a shared [`Layout`]. The layout changes only when a device appears, so the hot path
+//! compares no strings and allocates nothing per reading.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue;
+use crate::metric::MetricId;
+use crate::time::Timestamp;
+
+/// One measured value, outside a frame: what a collector emits and a probe child sends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Which metric.
+    pub metric: MetricId,
+    /// Which instance; empty for metrics with one value per node.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub instance: Box<str>,
+    /// The value in the metric's unit.
+    pub value: f64,
+}
+
+/// A column: one metric of one instance.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Series {
+    /// Which metric.
+    pub metric: MetricId,
+    /// Which instance; empty for metrics with one value per node.
+    pub instance: Arc<str>,
+}
+
+/// The place of a series in a layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeriesSlot(pub u32);
+
+/// The meaning of a frame's columns. Append-only: a slot, once given, keeps its meaning.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    series: Vec<Series>,
+    /// Ascending by metric, so that finding a metric's columns costs a few integer comparisons.
+    index: Vec<MetricColumns>,
+}
+
+/// The columns of one metric.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct MetricColumns {
+    metric: MetricId,
+    slots: Vec<SeriesSlot>,
+    by_instance: HashMap<Arc<str>, SeriesSlot>,
+}
+
+impl Layout {
+    /// The most series that one node may have; readings beyond it are counted and refused.
+    pub const MAX_SERIES: usize = 16_384;
+
+    /// All series, in slot order.
+    #[must_use]
+    pub fn series(&self) -> &[Series] {
+        &self.series
+    }
+
+    /// The slots of all instances of a metric, in order of appearance.
+    #[must_use]
+    pub fn slots(&self, metric: MetricId) -> &[SeriesSlot] {
+        self.columns(metric).map_or(&[], |columns| &columns.slots)
+    }
+
+    /// The slot of a series.
+    #[must_use]
+    pub fn slot(&self, metric: MetricId, instance: &str) -> Option<SeriesSlot> {
+        self.columns(metric)?.by_instance.get(instance).copied()
+    }
+
+    /// The slot of a series, added at the end if new; `None` when the layout is full.
+    pub fn slot_or_insert(&mut self, metric: MetricId, instance: &str) -> Option<SeriesSlot> {
+        if let Some(slot) = self.slot(metric, instance) {
+            return Some(slot);
+        }
+        if self.series.len() >= Self::MAX_SERIES {
+            return None;
+        }
+        let slot = SeriesSlot(u32::try_from(self.series.len()).ok()?);
+        let instance: Arc<str> = instance.into();
+        let place = match self.index.binary_search_by_key(&metric, |columns| columns.metric) {
+            Ok(place) => place,
+            Err(place) => {
+                let columns =
+                    MetricColumns { metric, slots: Vec::new(), by_instance: HashMap::new() };
+                self.index.insert(place, columns);
+                place
+            }
+        };
+        let columns = self.index.get_mut(place)?;
+        columns.slots.push(slot);
+        columns.by_instance.insert(Arc::clone(&instance), slot);
+        self.series.push(Series { metric, instance });
+        Some(slot)
+    }
+
+    fn columns(&self, metric: MetricId) -> Option<&MetricColumns> {
+        let place = self.index.binary_search_by_key(&metric, |columns| columns.metric).ok()?;
+        self.index.get(place)
+    }
+}
+
+/// Everything measured of one node at one time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame {
+    /// When, by the collector's wall clock.
+    pub at: Timestamp,
+    /// What the columns mean.
+    pub layout: Arc<Layout>,
+    /// One value per column of the layout; NaN where nothing was measured. May be shorter than the
+    /// layout: what is missing at the end was not measured.
+    pub values: Box<[f64]>,
+}
+
+impl Frame {
+    /// A frame without readings.
+    #[must_use]
+    pub fn empty(at: Timestamp) -> Self {
+        Self { at, layout: Arc::default(), values: Box::default() }
+    }
+
+    /// The value in a slot, if one was measured.
+    #[must_use]
+    pub fn at_slot(&self, slot: SeriesSlot) -> Option<f64> {
+        self.values.get(slot.0 as usize).copied().filter(|value| !value.is_nan())
+    }
+
+    /// The value of a metric with one value per node.
+    #[must_use]
+    pub fn get(&self, metric: MetricId) -> Option<f64> {
+        self.layout.slots(metric).iter().find_map(|&slot| self.at_slot(slot))
+    }
+
+    /// The value of one instance of a metric.
+    #[must_use]
+    pub fn get_instance(&self, metric: MetricId, instance: &str) -> Option<f64> {
+        self.at_slot(self.layout.slot(metric, instance)?)
+    }
+
+    /// All instances of a metric with a value.
+    pub fn instances(&self, metric: MetricId) -> impl Iterator<Item = (&str, f64)> {
+        self.layout.slots(metric).iter().filter_map(|&slot| {
+            let series = self.layout.series.get(slot.0 as usize)?;
+            Some((&*series.instance, self.at_slot(slot)?))
+        })
+    }
+
+    /// All readings of the frame.
+    pub fn iter(&self) -> impl Iterator<Item = (&Series, f64)> {
+        self.layout
+            .series
+            .iter()
+            .zip(self.values.iter().copied())
+            .filter(|(_, value)| !value.is_nan())
+    }
+
+    /// How many values were measured.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.values.iter().filter(|value| !value.is_nan()).count()
+    }
+
+    /// Whether nothing was measured.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.iter().all(|value| value.is_nan())
+    }
+}
+
+/// Fills frames of one node, one after the other, keeping the layout between them.
+///
+/// Values outside a metric's catalogue range are refused and counted, never clamped: a lying
+/// sensor must not look healthy.
+#[derive(Debug, Default)]
+pub struct FrameBuilder {
+    layout: Arc<Layout>,
+    values: Vec<f64>,
+    refused: u32,
+}
+
+impl FrameBuilder {
+    /// A builder with an empty layout.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts one value; returns whether it was accepted.
+    pub fn put(&mut self, metric: MetricId, instance: &str, value: f64) -> bool {
+        let plausible = catalogue::find(metric).is_some_and(|def| def.accepts(value));
+        let slot = if plausible { self.slot(metric, instance) } else { None };
+        let Some(slot) = slot else {
+            self.refused = self.refused.saturating_add(1);
+            return false;
+        };
+        let at = slot.0 as usize;
+        if self.values.len() <= at {
+            self.values.resize(at + 1, f64::NAN);
+        }
+        if let Some(cell) = self.values.get_mut(at) {
+            *cell = value;
+        }
+        true
+    }
+
+    fn slot(&mut self, metric: MetricId, instance: &str) -> Option<SeriesSlot> {
+        match self.layout.slot(metric, instance) {
+            Some(slot) => Some(slot),
+            None => Arc::make_mut(&mut self.layout).slot_or_insert(metric, instance),
+        }
+    }
+
+    /// Puts a reading that came from elsewhere.
+    pub fn put_reading(&mut self, reading: &Reading) -> bool {
+        self.put(reading.metric, &reading.instance, reading.value)
+    }
+
+    /// Ends the frame: returns it and how many values were refused, and starts the next one.
+    pub fn finish(&mut self, at: Timestamp) -> (Frame, u32) {
+        let mut values = vec![f64::NAN; self.layout.series.len()];
+        for (cell, value) in values.iter_mut().zip(self.values.drain(..)) {
+            *cell = value;
+        }
+        let refused = std::mem::take(&mut self.refused);
+        (Frame { at, layout: Arc::clone(&self.layout), values: values.into() }, refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue::{CPU_USED, FILESYSTEM_USED, LOAD_1M};
+
+    #[test]
+    fn a_layout_keeps_its_slots_while_devices_come_and_go() {
+        let mut builder = FrameBuilder::new();
+        builder.put(CPU_USED, "", 12.5);
+        builder.put(FILESYSTEM_USED, "/", 40.0);
+        let (first, _) = builder.finish(Timestamp::EPOCH);
+        builder.put(FILESYSTEM_USED, "/data", 70.0);
+        builder.put(CPU_USED, "", 13.5);
+        let (second, _) = builder.finish(Timestamp::from_unix_ms(5_000));
+
+        assert_eq!(first.get(CPU_USED), Some(12.5));
+        assert_eq!(first.instances(FILESYSTEM_USED).collect::<Vec<_>>(), [("/", 40.0)]);
+        assert_eq!(second.instances(FILESYSTEM_USED).collect::<Vec<_>>(), [("/data", 70.0)]);
+        assert_eq!(second.layout.series()[..2], first.layout.series()[..2]);
+        assert_eq!(second.len(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_true_is_refused_and_counted() {
+        let mut builder = FrameBuilder::new();
+        for value in [f64::NAN, f64::INFINITY, -1.0, 100.1] {
+            assert!(!builder.put(CPU_USED, "", value));
+        }
+        assert!(!builder.put(MetricId(65_000), "", 1.0));
+        let (frame, refused) = builder.finish(Timestamp::EPOCH);
+        assert!(frame.is_empty());
+        assert_eq!((frame.get(CPU_USED), refused), (None, 5));
+    }
+
+    #[test]
+    fn a_layout_has_a_limit() {
+        let mut builder = FrameBuilder::new();
+        for instance in 0..=Layout::MAX_SERIES {
+            builder.put(FILESYSTEM_USED, &instance.to_string(), 1.0);
+        }
+        assert!(!builder.put(LOAD_1M, "", 1.0));
+        let (frame, refused) = builder.finish(Timestamp::EPOCH);
+        assert_eq!((frame.len(), refused), (Layout::MAX_SERIES, 2));
+    }
+}
