@@ -1,1 +1,25 @@
+//! How Sickbay senses: collectors that bring back what was measured, and never what it means.
+//!
+//! What must hold: nothing here judges; every probe has a deadline; whatever can hang runs in a
+//! killable child process; a probe that fails is reported as failed and disturbs no other. There
+//! are no tickers here: whoever calls [`NodeSource::collect`] owns the timing.
+//!
+//! Reading order: [`LocalSettings`] → [`NodeSource`] → [`LocalNode`] → the collectors in `local`
+//! and `gpu`, whose parsers are pure functions in `parse`.
 
+mod settings;
+pub use settings::{
+    LatencyTarget, LocalSettings, ParseLatencyTargetError, ProcessPattern, Roots, TorchMode,
+    TorchSettings,
+};
+
+mod source;
+pub use source::{CollectContext, NodeSource};
+
+mod sample;
+pub use sample::{Facts, GpuProcess, Sample};
+
+mod local;
+pub mod parse;
+
+mod gpu;
