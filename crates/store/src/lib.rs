@@ -1,1 +1,39 @@
+//! What Sickbay remembers: current state, check results on change, events, and readings.
+//!
+//! One SQLite file (write-ahead log, one writer thread, a few readers). Readings arrive as frames,
+//! are committed to an open table within a second, and are sealed per resource and hour into
+//! compressed blocks with one-minute and one-hour rollups. Age and size limits keep the footprint
+//! constant.
+//!
+//! What must hold:
+//! - [`Store::submit`] never blocks and never fails the caller: a full disk, a damaged file or a
+//!   slow one shows in [`Store::health`], and what had to be dropped is counted.
+//! - What was committed survives `kill -9`.
+//! - Stored bytes are never trusted: decoding is pure, bounded and returns errors.
+//!
+//! What it does not do: it judges nothing, reads no clock (time is given), and knows no network.
 
+mod options;
+pub use options::{DATABASE_FILE, Retention, StoreOptions, WallClock};
+
+mod batch;
+pub use batch::{CheckChange, Dropped, MetricJudgement, WriteBatch};
+
+mod query;
+pub use query::{
+    CheckQuery, EventQuery, HistoryAnswer, HistoryPoint, HistoryQuery, MAX_POINTS, MAX_ROWS,
+    ReadError, Resolution, SeriesSpan,
+};
+
+mod health;
+pub use health::StoreHealth;
+
+mod filesystem;
+
+mod open;
+pub use open::{DamagedFile, Integrity, OpenError, OpenReport};
+
+mod store;
+pub use store::{Store, open};
+
+pub mod admin;
