@@ -253,6 +253,8 @@ catalogue! {
     237 GPU_PERFORMANCE_STATE "gpu_performance_state" Count Gauge per Gpu 0.0..=32.0;
     /// Energy drawn since the driver was loaded, in joules.
     238 GPU_ENERGY "gpu_energy_joules_total" Count Counter per Gpu 0.0..=1e18;
+    /// T.Limit margin at which the hardware slows the card down; usually a little below zero.
+    239 GPU_TEMPERATURE_MARGIN_SLOWDOWN "gpu_temperature_margin_slowdown_celsius" Celsius Gauge per Gpu -1000.0..=1000.0;
     /// 1 while the NVLink is active.
     250 NVLINK_ACTIVE "nvlink_active" Boolean Gauge per NvLink 0.0..=1.0;
     /// Replay errors of the NVLink.

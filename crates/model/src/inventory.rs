@@ -54,6 +54,21 @@ pub enum GpuVendor {
     Amd,
 }
 
+/// Whether a GPU is still there for its driver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GpuCondition {
+    /// It answers; single readings may still be refused.
+    #[default]
+    Answering,
+    /// The driver says that it must be reset before it can be used again.
+    ResetRequired,
+    /// The driver lists it and gets no answer from it: it fell off the bus or became inaccessible.
+    Lost,
+    /// It was listed before and is listed no more; what is said of it is what was known last.
+    Missing,
+}
+
 /// One GPU.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GpuDevice {
@@ -85,6 +100,9 @@ pub struct GpuDevice {
     /// Whether MIG is on.
     #[serde(default)]
     pub mig_enabled: bool,
+    /// Whether it is still there for its driver.
+    #[serde(default)]
+    pub condition: GpuCondition,
     /// What the driver refused to say about this GPU, and why; readings that are simply not
     /// supported by the model are not listed.
     #[serde(default)]

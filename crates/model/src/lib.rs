@@ -24,7 +24,8 @@ pub use frame::{Frame, FrameBuilder, Layout, Reading, Series, SeriesSlot};
 
 mod inventory;
 pub use inventory::{
-    BlockDevice, Filesystem, GpuDevice, GpuVendor, HostFacts, Inventory, NetworkInterface,
+    BlockDevice, Filesystem, GpuCondition, GpuDevice, GpuVendor, HostFacts, Inventory,
+    NetworkInterface,
 };
 
 mod observation;
