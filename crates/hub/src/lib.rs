@@ -1,1 +1,35 @@
+//! The monitor: schedules collections, judges what they bring, remembers, tells and serves.
+//!
+//! Data walks one line, once: a [`NodeSource`](sickbay_collect::NodeSource) collects → the
+//! [`monitor`] loop hands the observation to the judge → the engine's verdict becomes a new
+//! [`FleetSnapshot`], events and writes → the [`api`] reads snapshots and the store.
+//!
+//! What must hold: live state has one writer (the monitor loop); readers take immutable snapshots;
+//! every queue has a limit in [`settings::Limits`]; nothing here decides what is healthy.
+//!
+//! What it does not do: parse configuration or know of the command line (the binary does), decide
+//! thresholds (the engine's [`Policy`](sickbay_engine::Policy) does).
 
+pub mod settings;
+pub use settings::{HubSettings, Limits, ListenSettings, Secret, TlsSettings};
+
+mod fleet;
+pub use fleet::{Fleet, FleetPublisher, FleetSnapshot, ViewerGuard};
+
+mod hub_status;
+pub use hub_status::{ConfigState, HubStatusSource, ScheduleCounters};
+
+pub mod view;
+
+mod targets;
+mod judge;
+mod stored_state;
+mod monitor;
+
+pub mod api;
+pub mod dashboard;
+pub mod exposition;
+pub mod server;
+
+mod run;
+pub use run::{HubEnvironment, HubError, SettingsUpdate, check_listen, run};

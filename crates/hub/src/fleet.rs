@@ -1,0 +1,160 @@
+//! The fleet's live state as readers see it: immutable snapshots, replaced whole.
+//!
+//! The monitor loop alone publishes (through [`FleetPublisher`]); everyone else reads a snapshot or
+//! subscribes to changes. No reader can hold the writer up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use sickbay_model::{Frame, ResourceId};
+use sickbay_wire::v1::{ResourceDetail, StreamMessage, SystemScore};
+use tokio::sync::{Notify, broadcast};
+
+/// All that is known now, at one revision.
+#[derive(Clone, Debug)]
+pub struct FleetSnapshot {
+    /// Grows by one with each change; what an ETag is made of.
+    pub revision: u64,
+    /// Every resource, by id.
+    pub resources: BTreeMap<ResourceId, Arc<ResourceDetail>>,
+    /// Score of the whole system.
+    pub system: SystemScore,
+    /// The newest readings of each node.
+    pub frames: BTreeMap<ResourceId, Arc<Frame>>,
+}
+
+/// What readers hold: snapshots, and the stream of changes. Cheap to clone.
+#[derive(Clone)]
+pub struct Fleet {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    snapshot: ArcSwap<FleetSnapshot>,
+    changes: broadcast::Sender<Arc<StreamMessage>>,
+    viewers: AtomicUsize,
+    viewer_arrived: Notify,
+}
+
+impl Fleet {
+    /// The state now.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<FleetSnapshot> {
+        self.shared.snapshot.load_full()
+    }
+
+    /// Changes from now on. A receiver that falls behind by more than the backlog is told so
+    /// (`Lagged`) and should start afresh from a snapshot.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<StreamMessage>> {
+        self.shared.changes.subscribe()
+    }
+
+    /// Says that someone is looking: polling stays fast while any guard lives.
+    #[must_use]
+    pub fn watch_viewer(&self) -> ViewerGuard {
+        self.shared.viewers.fetch_add(1, Ordering::AcqRel);
+        self.shared.viewer_arrived.notify_one();
+        ViewerGuard { shared: Arc::clone(&self.shared) }
+    }
+
+    /// How many are looking.
+    #[must_use]
+    pub fn viewers(&self) -> usize {
+        self.shared.viewers.load(Ordering::Acquire)
+    }
+
+    /// Resolves when someone starts to look.
+    pub async fn viewer_arrived(&self) {
+        self.shared.viewer_arrived.notified().await;
+    }
+}
+
+/// Says that someone is looking, for as long as it lives.
+pub struct ViewerGuard {
+    shared: Arc<Shared>,
+}
+
+impl Drop for ViewerGuard {
+    fn drop(&mut self) {
+        self.shared.viewers.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// The writing end; there is one.
+pub struct FleetPublisher {
+    shared: Arc<Shared>,
+}
+
+impl FleetPublisher {
+    /// An empty fleet; `backlog` is how many messages wait for a slow subscriber.
+    #[must_use]
+    pub fn new(system: SystemScore, backlog: usize) -> (Self, Fleet) {
+        let snapshot = FleetSnapshot {
+            revision: 0,
+            resources: BTreeMap::new(),
+            system,
+            frames: BTreeMap::new(),
+        };
+        let shared = Arc::new(Shared {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            changes: broadcast::channel(backlog.max(1)).0,
+            viewers: AtomicUsize::new(0),
+            viewer_arrived: Notify::new(),
+        });
+        (Self { shared: Arc::clone(&shared) }, Fleet { shared })
+    }
+
+    /// Replaces the snapshot by an edited copy with the next revision, then sends `messages`.
+    pub fn publish(
+        &mut self,
+        edit: impl FnOnce(&mut FleetSnapshot),
+        messages: impl IntoIterator<Item = StreamMessage>,
+    ) {
+        let mut next = FleetSnapshot::clone(&self.shared.snapshot.load());
+        edit(&mut next);
+        next.revision += 1;
+        self.shared.snapshot.store(Arc::new(next));
+        self.send(messages);
+    }
+
+    /// Sends messages that change no resource.
+    pub fn send(&self, messages: impl IntoIterator<Item = StreamMessage>) {
+        for message in messages {
+            // No subscriber is no error.
+            let _ = self.shared.changes.send(Arc::new(message));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sickbay_model::Level;
+
+    fn system() -> SystemScore {
+        SystemScore { score: None, level: Level::Unknown, parts: Vec::new() }
+    }
+
+    #[test]
+    fn a_snapshot_does_not_change_under_its_reader() {
+        let (mut publisher, fleet) = FleetPublisher::new(system(), 4);
+        let before = fleet.snapshot();
+        publisher.publish(|next| next.system.score = Some(93.0), []);
+        assert_eq!((before.revision, before.system.score), (0, None));
+        let after = fleet.snapshot();
+        assert_eq!((after.revision, after.system.score), (1, Some(93.0)));
+    }
+
+    #[test]
+    fn viewers_are_counted_while_they_look() {
+        let (_publisher, fleet) = FleetPublisher::new(system(), 4);
+        let (first, second) = (fleet.watch_viewer(), fleet.watch_viewer());
+        assert_eq!(fleet.viewers(), 2);
+        drop(first);
+        drop(second);
+        assert_eq!(fleet.viewers(), 0);
+    }
+}

@@ -1,0 +1,125 @@
+//! The test command: everything that must pass, from a fresh Debian with Rust and a C compiler.
+//!
+//! Installs what the tests need and says so; stops what it started (each test stops its own).
+//! A step that cannot run fails; nothing is skipped in silence.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{edges, shell, tidy};
+
+/// Debian packages that tests use, and the program by which we see that one is there.
+const PACKAGES: &[(&str, &str, &str)] = &[
+    ("chromium", "chromium", "a real browser for the page's tests"),
+    ("nodejs", "node", "drives the browser and checks the page's types"),
+    ("npm", "npm", "installs the browser tests' pinned packages"),
+    ("prometheus", "promtool", "checks /metrics with Prometheus's own tool"),
+    ("sqlite3", "sqlite3", "reads the store as a user would"),
+    ("g++", "g++", "builds libFuzzer for the fuzz targets"),
+    ("procps", "pgrep", "finds processes that a test must not leave behind"),
+];
+
+type Step = (&'static str, &'static str, fn(&Path) -> Result<()>);
+
+const STEPS: &[Step] = &[
+    ("install", "Debian packages that the tests use", install),
+    ("format", "cargo fmt --check", format),
+    ("edges", "crates depend only on what they may", edges::check),
+    ("tidy", "file sizes, names, leftovers", tidy::check),
+    ("lint", "clippy, warnings are errors", lint),
+    ("unit", "all tests of all crates, documentation examples included", unit),
+    ("portable", "the collectors for systems other than Linux compile and work here too", portable),
+    ("docs", "cargo doc, warnings are errors", docs),
+    ("browser", "the page in a real Chromium, against a real hub", browser),
+    ("fuzz", "every parser fuzzed for a few seconds", fuzz),
+];
+
+/// Runs all steps, or those named.
+pub fn run(root: &Path, names: &[String]) -> Result<()> {
+    if names.iter().any(|name| name == "--list") {
+        for (name, what, _) in STEPS {
+            println!("{name:10} {what}");
+        }
+        return Ok(());
+    }
+    for name in names {
+        if !STEPS.iter().any(|(step, ..)| step == name) {
+            bail!("there is no step {name:?}; `cargo xtask test --list` lists them");
+        }
+    }
+    let chosen = |step: &str| names.is_empty() || names.iter().any(|name| name == step);
+    let mut passed = 0;
+    for (name, what, step) in STEPS.iter().filter(|(name, ..)| chosen(name)) {
+        println!("\n== {name}: {what}");
+        let started = Instant::now();
+        step(root).with_context(|| format!("step {name} failed ({what}); `cargo xtask test {name}` runs it alone"))?;
+        println!("== {name}: passed in {:.0} s", started.elapsed().as_secs_f64());
+        passed += 1;
+    }
+    println!("\n{passed} passed, 0 failed");
+    Ok(())
+}
+
+fn install(root: &Path) -> Result<()> {
+    let missing: Vec<_> = PACKAGES.iter().filter(|(_, program, _)| !shell::has(program)).collect();
+    if missing.is_empty() {
+        println!("  everything is there");
+        return Ok(());
+    }
+    for (package, _, why) in &missing {
+        println!("  {package}: {why}");
+    }
+    if !shell::has("apt-get") {
+        let names: Vec<_> = missing.iter().map(|(package, ..)| *package).collect();
+        bail!("this is no Debian; install {} yourself and run this again", names.join(", "));
+    }
+    let root_user = shell::output(root, "id", &["-u"])?.trim() == "0";
+    let apt = |arguments: &[&str]| {
+        let environment = [("DEBIAN_FRONTEND", "noninteractive")];
+        if root_user {
+            shell::run(root, "apt-get", arguments, &environment)
+        } else {
+            let mut with_sudo = vec!["apt-get"];
+            with_sudo.extend_from_slice(arguments);
+            shell::run(root, "sudo", &with_sudo, &environment)
+        }
+    };
+    apt(&["update", "-q"])?;
+    let mut arguments = vec!["install", "-y", "-q", "--no-install-recommends"];
+    arguments.extend(missing.iter().map(|(package, ..)| *package));
+    apt(&arguments)
+}
+
+fn format(root: &Path) -> Result<()> {
+    shell::run(root, "cargo", &["fmt", "--all", "--check"], &[])
+}
+
+fn lint(root: &Path) -> Result<()> {
+    let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+    shell::run(root, "cargo", &arguments, &[])
+}
+
+fn unit(root: &Path) -> Result<()> {
+    shell::run(root, "cargo", &["build", "--workspace", "--locked"], &[])?;
+    shell::run(root, "cargo", &["test", "--workspace", "--locked"], &[])
+}
+
+fn portable(root: &Path) -> Result<()> {
+    let arguments = ["test", "--locked", "-p", "sickbay-collect", "--features", "portable", "--lib", "portable"];
+    shell::run(root, "cargo", &arguments, &[])
+}
+
+fn docs(root: &Path) -> Result<()> {
+    let arguments = ["doc", "--workspace", "--no-deps", "--locked", "--lib"];
+    shell::run(root, "cargo", &arguments, &[("RUSTDOCFLAGS", "-D warnings")])
+}
+
+fn browser(root: &Path) -> Result<()> {
+    shell::run(root, "bash", &["tests/browser/run.sh"], &[])
+}
+
+fn fuzz(root: &Path) -> Result<()> {
+    shell::run(root, "bash", &["fuzz/run.sh", "5"], &[])
+}
