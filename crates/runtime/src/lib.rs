@@ -9,5 +9,15 @@ pub use clock::{Clock, ManualClock};
 mod shutdown;
 pub use shutdown::Shutdown;
 
+mod supervisor;
+pub use supervisor::{OnEnd, Supervisor, TaskError, TaskSpec, TaskState, TaskStatus};
+
 mod child;
-pub use child::ChildCommand;
+pub use child::{
+    CallError, ChildCommand, ChildLimits, OneShot, ProgramOutput, STDERR_TAIL_BYTES, WorkerChild,
+    serve_worker,
+};
+
+pub mod telemetry;
+
+pub mod cost;

@@ -1,0 +1,86 @@
+use super::*;
+
+/// Everything in a directory, by file name.
+fn read(directory: &Path) -> Vec<(String, String)> {
+    let mut files: Vec<_> = std::fs::read_dir(directory)
+        .expect("the directory")
+        .map(|entry| {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            (name, std::fs::read_to_string(path).expect("text"))
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+fn log_to(directory: &Path, format: Format, log: impl FnOnce(&Guard)) -> String {
+    let options = Options {
+        level: "info".into(),
+        format,
+        log_file: Some(directory.join("deep/sickbay.log")),
+        stderr: true,
+    };
+    let (subscriber, guard) = build(&options).expect("begins");
+    tracing::subscriber::with_default(subscriber, || log(&guard));
+    drop(guard);
+    let mut files = read(&directory.join("deep"));
+    assert_eq!(files.len(), 1);
+    let (name, text) = files.remove(0);
+    assert!(name.starts_with("sickbay.2") && name.ends_with(".log"), "{name}");
+    text
+}
+
+#[test]
+fn a_line_is_text_or_json() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = log_to(directory.path(), Format::Text, |_| tracing::info!(node = "a", "swept"));
+    assert!(text.contains("INFO") && text.contains("swept node=\"a\""), "{text}");
+    assert!(!text.contains('\u{1b}'), "no colours in a file");
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let json = log_to(directory.path(), Format::Json, |_| tracing::warn!(n = 3, "a \"b\"\n"));
+    let line: serde_json::Value = serde_json::from_str(&json).expect("one JSON object");
+    assert_eq!(line["level"], "WARN");
+    assert_eq!(line["message"], "a \"b\"\n");
+    assert_eq!(line["n"], 3);
+}
+
+#[test]
+fn the_level_changes_while_running_and_a_bad_one_changes_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let text = log_to(directory.path(), Format::Text, |guard| {
+        tracing::debug!("too early");
+        guard.set_level("debug").expect("a level");
+        tracing::debug!("in time");
+        assert!(guard.set_level("lots").is_err());
+        tracing::debug!("still in time");
+        guard.set_level("error").expect("a level");
+        tracing::warn!("too late");
+    });
+    assert!(text.contains("DEBUG") && text.contains("in time") && text.contains("still in time"));
+    assert!(!text.contains("too"), "{text}");
+}
+
+#[test]
+fn levels_are_checked() {
+    for level in ["info", "OFF", "warn,sickbay_hub=debug", "sickbay_store=trace"] {
+        assert!(parse_level(level).is_ok(), "{level}");
+    }
+    for level in ["", "  ", "lots", "info,loud", "sickbay_hub=lots", "=", "a=b=c"] {
+        let message = parse_level(level).expect_err(level).to_string();
+        assert!(message.contains("is not a log level"), "{message}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_named() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let occupied = directory.path().join("file");
+    std::fs::write(&occupied, "").expect("writes");
+    for path in [occupied.join("sickbay.log"), PathBuf::from("/"), PathBuf::from("/proc/x/y.log")] {
+        let options = Options { log_file: Some(path.clone()), ..Options::default() };
+        let message = build(&options).map(drop).expect_err("cannot be written").to_string();
+        assert!(message.contains(&*path.to_string_lossy()), "{message}");
+    }
+}
