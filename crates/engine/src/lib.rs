@@ -1,1 +1,29 @@
+//! Verdicts: what a set of readings means for a node's health.
 
+mod assessment;
+pub use assessment::{
+    Assessment, Cap, Contribution, GpuAssessment, Readiness, ReadinessCheck, ReadinessOutcome,
+    ScoreCard, unknown_assessment,
+};
+
+pub mod policy;
+pub use policy::{Policy, ReadinessPolicy, SchedulePolicy, StatePolicy, Thresholds};
+
+mod memory;
+pub use memory::NodeMemory;
+
+mod assess;
+pub use assess::assess;
+
+mod pace;
+pub use pace::{Busy, PaceMemory, next_interval};
+
+mod system;
+pub use system::{
+    BreakerCounts, CheckCounts, NodeShare, RecoveryCounts, SystemInput, SystemPart, SystemScore,
+    system_score,
+};
+
+mod checks;
+mod score;
+mod state;
