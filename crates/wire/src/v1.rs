@@ -434,6 +434,47 @@ pub struct HistoryPoint {
     pub count: u32,
 }
 
+/// A series that has history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SeriesView {
+    /// The metric's catalogue name.
+    pub metric: String,
+    /// Which instance; empty if there is just one.
+    pub instance: String,
+    /// Its unit.
+    #[schema(value_type = String)]
+    pub unit: Unit,
+    /// Its first reading; the readings themselves may have been deleted since, by retention.
+    #[schema(value_type = String, format = DateTime)]
+    pub first: Timestamp,
+    /// Its last reading.
+    #[schema(value_type = String, format = DateTime)]
+    pub last: Timestamp,
+}
+
+/// What one signs in with, at `POST /api/v1/session`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SessionRequest {
+    /// The hub's token.
+    pub token: String,
+}
+
+impl std::fmt::Debug for SessionRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SessionRequest { token: *** }")
+    }
+}
+
+/// Whether one must sign in, and has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SessionView {
+    /// Whether the hub wants a token at all.
+    pub token_required: bool,
+    /// Whether this client's requests are answered.
+    pub signed_in: bool,
+}
+
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventView {
