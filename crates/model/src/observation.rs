@@ -63,6 +63,8 @@ pub mod probe {
     pub const DISK: ProbeId = ProbeId::new("disk");
     /// Network interfaces and TCP.
     pub const NETWORK: ProbeId = ProbeId::new("network");
+    /// Carrier, speed and state of network interfaces.
+    pub const NETWORK_LINKS: ProbeId = ProbeId::new("network_links");
     /// Round-trip times.
     pub const LATENCY: ProbeId = ProbeId::new("latency");
     /// Temperature sensors of the host.
