@@ -54,13 +54,26 @@ pub fn open_files() -> Option<u64> {
     u64::try_from(count).ok()
 }
 
+/// CPU time that another process has used, without children; `None` where the system does not say.
+/// To the clock tick (usually 10 ms).
+#[must_use]
+pub fn cpu_time_of(pid: u32) -> Option<Duration> {
+    // Fields 14 and 15 of proc(5)'s stat.
+    two_tick_fields(&format!("/proc/{pid}/stat"), 11)
+}
+
 /// Fields 16 and 17 of `/proc/self/stat` (proc(5)), in clock ticks.
 fn reaped_children_cpu_time() -> Option<Duration> {
-    let stat = std::fs::read("/proc/self/stat").ok()?;
+    two_tick_fields("/proc/self/stat", 13)
+}
+
+/// The sum of two neighbouring fields of a stat file; `first` counts from field 3 (the state).
+fn two_tick_fields(file: &str, first: usize) -> Option<Duration> {
+    let stat = std::fs::read(file).ok()?;
     // The name, in parentheses, may hold anything: count from its end, where field 3 follows.
     let end = stat.iter().rposition(|&byte| byte == b')')?;
     let fields = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
-    let mut times = fields.split_ascii_whitespace().skip(13).take(2);
+    let mut times = fields.split_ascii_whitespace().skip(first).take(2);
     let user: u64 = times.next()?.parse().ok()?;
     let system: u64 = times.next()?.parse().ok()?;
     let per_second = rustix::param::clock_ticks_per_second().max(1);
