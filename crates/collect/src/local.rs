@@ -1,4 +1,9 @@
 //! Collectors for the machine this process runs on.
+//!
+//! Each is a thin reader over [`Roots`]: it reads files, has a parser of [`crate::parse`] understand
+//! them, and writes readings and facts into a [`Sample`]. What must hold: a collector keeps nothing
+//! but its own previous counters and its buffers; what it cannot read is an error with a kind, never
+//! a zero. They judge nothing and own no timing. [`registry`] lists them.
 
 use std::time::Duration;
 
@@ -6,8 +11,39 @@ use sickbay_model::{ProbeError, ProbeId};
 
 use crate::{Roots, Sample};
 
+pub mod registry;
+
+#[cfg(target_os = "linux")]
+mod cpu;
+#[cfg(target_os = "linux")]
+mod disk;
+#[cfg(target_os = "linux")]
+mod filesystem;
+#[cfg(target_os = "linux")]
+mod host;
+#[cfg(target_os = "linux")]
+mod links;
+#[cfg(target_os = "linux")]
+mod memory;
+#[cfg(target_os = "linux")]
+mod network;
+#[cfg(any(not(target_os = "linux"), feature = "portable"))]
+pub mod portable;
+#[cfg(target_os = "linux")]
+mod pressure;
+#[cfg(target_os = "linux")]
+mod processes;
+#[cfg(target_os = "linux")]
+mod rate;
+#[cfg(target_os = "linux")]
+mod read;
+#[cfg(target_os = "linux")]
+mod sensors;
+#[cfg(target_os = "linux")]
+mod virtualization;
+
 /// One blocking collector. Keeps its own previous counters, so that it can give rates.
-pub(crate) trait LocalCollector: Send {
+pub trait LocalCollector: Send {
     /// Which probe it answers.
     fn probe(&self) -> ProbeId;
 

@@ -20,8 +20,11 @@ pub struct Mount<'a> {
     pub kind: Cow<'a, [u8]>,
     /// What (`/dev/sda1`, `server:/export`).
     pub source: Cow<'a, [u8]>,
-    /// Whether this mount or the filesystem under it is read-only.
-    pub read_only: bool,
+    /// Whether this mount is read-only: someone mounted it so.
+    pub mount_read_only: bool,
+    /// Whether the filesystem under it is read-only. Where the mount is not, the kernel stopped
+    /// writing by itself, after an error.
+    pub filesystem_read_only: bool,
 }
 
 /// Parses `/proc/self/mountinfo`.
@@ -60,8 +63,9 @@ fn mount(number: usize, line: &[u8]) -> Result<Mount<'_>, ParseError> {
     // The source may be empty, and the options behind it are then the last word.
     let source = unescape(next("source")?);
     let super_options = next("options of the filesystem").unwrap_or_default();
-    let read_only = is_read_only(options) || is_read_only(super_options);
-    Ok(Mount { device, root, mount_point, kind, source, read_only })
+    let mount_read_only = is_read_only(options);
+    let filesystem_read_only = is_read_only(super_options);
+    Ok(Mount { device, root, mount_point, kind, source, mount_read_only, filesystem_read_only })
 }
 
 /// Split at single blanks: a field can be empty, and every other blank is escaped by the kernel.
@@ -117,7 +121,7 @@ mod tests {
         assert_eq!(mount.device, (98, 0));
         assert_eq!((&*mount.root, &*mount.mount_point), (&b"/mnt1"[..], &b"/mnt 2\\x"[..]));
         assert_eq!((&*mount.kind, &*mount.source), (&b"ext3"[..], &b"/dev/root"[..]));
-        assert!(mount.read_only, "the filesystem under it is read-only");
+        assert!(!mount.mount_read_only && mount.filesystem_read_only);
 
         for (line, read_only) in [
             (&b"1 1 0:5 / /x rw - tmpfs  rw"[..], false),
@@ -125,7 +129,7 @@ mod tests {
             (b"1 1 0:5 / /x rw,errors=ro - ext4 /dev/sda rw,rootcontext=ro", false),
             (b"1 1 0:5 / /x rw - ext4 none", false),
         ] {
-            assert_eq!(one(line).read_only, read_only, "{}", String::from_utf8_lossy(line));
+            assert_eq!(one(line).mount_read_only, read_only, "{}", String::from_utf8_lossy(line));
         }
         assert_eq!(&*one(b"1 1 0:5 / /\xff\\9\\04 rw - 9p \\040 rw").mount_point, b"/\xff\\9\\04");
     }

@@ -1,0 +1,212 @@
+//! Processes: how many, which are stuck, which use most, which are looked for.
+//!
+//! One short file is read per process. Command lines are read only of processes that are new or
+//! changed their name while patterns are configured, and of the few that are named in the result:
+//! reading one needs the process's memory lock and can hang, so this runs in the killable child.
+//! Environments are never read.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use sickbay_model::catalogue::{
+    PROCESSES, PROCESSES_BLOCKED, PROCESSES_TRAINING, PROCESSES_ZOMBIE,
+};
+use sickbay_model::{ProbeError, ProbeErrorKind, ProbeId, probe};
+
+use super::LocalCollector;
+use super::rate::{growth, seconds_between};
+use super::read::read_error;
+use crate::parse::pid_stat;
+use crate::parse::pid_stat::PidStat;
+use crate::{ProcessPattern, Roots, Sample};
+
+mod pattern;
+mod scan;
+mod table;
+
+use pattern::Pattern;
+use scan::{Candidate, Scan, ShortName};
+use table::ProcessTable;
+
+/// The most patterns that are looked for; a process's matches are kept as a mask of so many bits.
+const MAX_PATTERNS: usize = 128;
+
+/// The most processes that are looked at in one scan; Linux's own limit is 4 Mi.
+const MAX_PROCESSES: usize = 1 << 18;
+
+/// Scans the processes.
+#[derive(Debug)]
+pub(super) struct Processes {
+    patterns: Vec<Pattern>,
+    known: HashMap<u32, Known>,
+    scans: u64,
+    previous_at: Option<Duration>,
+    ticks_per_second: f64,
+    page_bytes: u64,
+    stat_buffer: Vec<u8>,
+    command_buffer: Vec<u8>,
+}
+
+/// What is remembered of a process between scans.
+#[derive(Debug)]
+struct Known {
+    start_ticks: u64,
+    cpu_ticks: u64,
+    /// It changes when the process starts another program in its own place.
+    name: ShortName,
+    matches: u128,
+    last_seen: u64,
+}
+
+impl Processes {
+    /// A scanner that looks for these.
+    pub(super) fn new(patterns: &[ProcessPattern]) -> Self {
+        if patterns.len() > MAX_PATTERNS {
+            tracing::warn!(limit = MAX_PATTERNS, "more process patterns than are looked for");
+        }
+        Self {
+            patterns: patterns.iter().take(MAX_PATTERNS).map(Pattern::new).collect(),
+            known: HashMap::new(),
+            scans: 0,
+            previous_at: None,
+            ticks_per_second: rustix::param::clock_ticks_per_second() as f64,
+            page_bytes: rustix::param::page_size() as u64,
+            stat_buffer: Vec::new(),
+            command_buffer: Vec::new(),
+        }
+    }
+}
+
+impl LocalCollector for Processes {
+    fn probe(&self) -> ProbeId {
+        probe::PROCESSES
+    }
+
+    fn collect(
+        &mut self,
+        roots: &Roots,
+        monotonic: Duration,
+        out: &mut Sample,
+    ) -> Result<(), ProbeError> {
+        let unreadable = |error: std::io::Error| read_error(&roots.proc, &error);
+        let table = ProcessTable::open(&roots.proc).map_err(unreadable)?;
+        let pids = table.pids(MAX_PROCESSES).map_err(unreadable)?;
+        let seconds = self.previous_at.and_then(|at| seconds_between(at, monotonic));
+        self.scans += 1;
+        let mut scan = Scan::default();
+        let mut buffer = std::mem::take(&mut self.stat_buffer);
+        for pid in pids {
+            // A process that ended since it was listed is no news.
+            match table.stat(pid, &mut buffer).map(pid_stat::parse) {
+                Some(Ok(stat)) => self.look_at(&stat, seconds, &table, &mut scan),
+                Some(Err(error)) => scan.note_malformed(pid, &error),
+                None => {}
+            }
+        }
+        self.stat_buffer = buffer;
+        let this_scan = self.scans;
+        self.known.retain(|_, known| known.last_seen == this_scan);
+        self.previous_at = Some(monotonic);
+        if scan.processes == 0 {
+            return Err(nothing_seen(&scan, roots));
+        }
+        out.put(PROCESSES, "", f64::from(scan.processes));
+        out.put(PROCESSES_BLOCKED, "", f64::from(scan.blocked));
+        out.put(PROCESSES_ZOMBIE, "", f64::from(scan.zombies));
+        // Those that only a GPU's driver knows of are added where the two are brought together.
+        out.put(PROCESSES_TRAINING, "", f64::from(scan.matched));
+        out.facts.processes =
+            Some(scan.into_summary(&self.patterns, &table, &mut self.command_buffer));
+        Ok(())
+    }
+}
+
+fn nothing_seen(scan: &Scan, roots: &Roots) -> ProbeError {
+    let shown = roots.proc.display();
+    let (kind, message) = match scan.malformed {
+        0 => (ProbeErrorKind::Absent, format!("there is not one process in {shown}")),
+        count => {
+            let last = &scan.last_malformed;
+            let message = format!(
+                "none of {count} processes in {shown} could be understood; the last: {last}"
+            );
+            (ProbeErrorKind::Malformed, message)
+        }
+    };
+    ProbeError { kind, message, advice: None }
+}
+
+impl Processes {
+    fn look_at(
+        &mut self,
+        stat: &PidStat<'_>,
+        seconds: Option<f64>,
+        table: &ProcessTable,
+        scan: &mut Scan,
+    ) {
+        let mut candidate = Candidate {
+            pid: stat.pid,
+            name: ShortName::new(stat.name),
+            state: stat.state,
+            cpu_percent: 0.0,
+            resident_bytes: stat.resident_pages.saturating_mul(self.page_bytes),
+            matches: 0,
+        };
+        // Threads of the kernel run no program: they are counted, and named when they are stuck.
+        if !stat.kernel_thread {
+            self.remember(stat, seconds, table, &mut candidate);
+        }
+        scan.count(&candidate, stat.kernel_thread);
+    }
+
+    /// Fills in what needs the previous scan, and keeps what the next one needs.
+    fn remember(
+        &mut self,
+        stat: &PidStat<'_>,
+        seconds: Option<f64>,
+        table: &ProcessTable,
+        candidate: &mut Candidate,
+    ) {
+        let same = |known: &&Known| known.start_ticks == stat.start_ticks;
+        let earlier = self.known.get(&stat.pid).filter(same);
+        if let (Some(earlier), Some(seconds)) = (earlier, seconds)
+            && let Some(ticks) = growth(earlier.cpu_ticks, stat.cpu_ticks)
+        {
+            candidate.cpu_percent = 100.0 * ticks / self.ticks_per_second / seconds;
+        }
+        let remembered = earlier.filter(|known| known.name == candidate.name);
+        candidate.matches = match remembered.map(|known| known.matches) {
+            Some(matches) => matches,
+            None => self.matches(stat, table),
+        };
+        let known = Known {
+            start_ticks: stat.start_ticks,
+            cpu_ticks: stat.cpu_ticks,
+            name: candidate.name,
+            matches: candidate.matches,
+            last_seen: self.scans,
+        };
+        self.known.insert(stat.pid, known);
+    }
+
+    /// Which patterns the command line matches, as a mask.
+    fn matches(&mut self, stat: &PidStat<'_>, table: &ProcessTable) -> u128 {
+        if self.patterns.is_empty() {
+            return 0;
+        }
+        let Some(command) = table.command(stat.pid, &mut self.command_buffer) else { return 0 };
+        let mut line = command.strip_suffix(b"\0").unwrap_or(command).to_vec();
+        for byte in &mut line {
+            if *byte == 0 {
+                *byte = b' ';
+            }
+        }
+        // Programs may clear it; the short name is then all there is.
+        let line = if line.is_empty() { stat.name } else { &line };
+        self.patterns
+            .iter()
+            .enumerate()
+            .filter(|(_, pattern)| pattern.matches(line))
+            .fold(0, |mask, (place, _)| mask | 1 << place)
+    }
+}

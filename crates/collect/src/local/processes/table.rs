@@ -1,0 +1,134 @@
+//! The process table: `/proc/PID/…` without allocating per process.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, RawDir};
+
+use crate::parse::scan::unsigned;
+
+/// How much of the directory is listed at once.
+const LISTING_BYTES: usize = 32 * 1024;
+
+/// The most that is read of `/proc/PID/stat`: twice what the longest can be.
+const STAT_BYTES: usize = 2048;
+
+/// The most that is read of a command line.
+const COMMAND_BYTES: usize = 4096;
+
+/// An open `/proc`.
+#[derive(Debug)]
+pub(super) struct ProcessTable {
+    directory: OwnedFd,
+}
+
+impl ProcessTable {
+    /// Opens it.
+    pub(super) fn open(proc: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self { directory: rustix::fs::open(proc, flags, Mode::empty())? })
+    }
+
+    /// The ids of all processes, at most so many.
+    pub(super) fn pids(&self, limit: usize) -> io::Result<Vec<u32>> {
+        let mut pids = Vec::with_capacity(512);
+        let mut listing = Vec::with_capacity(LISTING_BYTES);
+        let mut entries = RawDir::new(&self.directory, listing.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
+            let name = entry?;
+            let pid = unsigned(name.file_name().to_bytes()).and_then(|pid| u32::try_from(pid).ok());
+            if let Some(pid) = pid {
+                pids.push(pid);
+                if pids.len() >= limit {
+                    tracing::warn!(limit, "more processes than are looked at");
+                    break;
+                }
+            }
+        }
+        Ok(pids)
+    }
+
+    /// `/proc/PID/stat`; `None` when the process is gone.
+    pub(super) fn stat<'a>(&self, pid: u32, buffer: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+        self.read(pid, b"/stat", buffer, STAT_BYTES)
+    }
+
+    /// The beginning of `/proc/PID/cmdline`; `None` when the process is gone. Can hang.
+    pub(super) fn command<'a>(&self, pid: u32, buffer: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+        self.read(pid, b"/cmdline", buffer, COMMAND_BYTES)
+    }
+
+    fn read<'a>(
+        &self,
+        pid: u32,
+        part: &[u8],
+        buffer: &'a mut Vec<u8>,
+        limit: usize,
+    ) -> Option<&'a [u8]> {
+        let mut path = [0_u8; 24];
+        let path = write_path(pid, part, &mut path)?;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.directory, path, flags, Mode::empty()).ok()?;
+        if buffer.len() < limit {
+            buffer.resize(limit, 0);
+        }
+        let mut filled = 0;
+        while let Some(room) = buffer.get_mut(filled..limit).filter(|room| !room.is_empty()) {
+            match rustix::io::read(&file, room) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(rustix::io::Errno::INTR) => {}
+                // The process ended in between.
+                Err(_) => return None,
+            }
+            // The kernel writes these files in one piece.
+            if filled < limit && part == b"/stat" {
+                break;
+            }
+        }
+        buffer.get(..filled)
+    }
+}
+
+/// `PID` in decimal and the part behind it.
+fn write_path<'a>(pid: u32, part: &[u8], room: &'a mut [u8; 24]) -> Option<&'a [u8]> {
+    let mut start = room.len().checked_sub(part.len())?;
+    room.get_mut(start..)?.copy_from_slice(part);
+    let mut rest = pid;
+    loop {
+        start = start.checked_sub(1)?;
+        *room.get_mut(start)? = b'0' + u8::try_from(rest % 10).ok()?;
+        rest /= 10;
+        if rest == 0 {
+            return room.get(start..);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_written_without_allocating() {
+        for (pid, expected) in
+            [(0, "0/cmdline"), (7, "7/cmdline"), (u32::MAX, "4294967295/cmdline")]
+        {
+            let mut room = [0; 24];
+            assert_eq!(write_path(pid, b"/cmdline", &mut room), Some(expected.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn this_very_process_is_in_the_table() {
+        let table = ProcessTable::open(Path::new("/proc")).unwrap();
+        let mine = std::process::id();
+        assert!(table.pids(usize::MAX).unwrap().contains(&mine));
+        let mut buffer = Vec::new();
+        let stat = table.stat(mine, &mut buffer).unwrap();
+        assert_eq!(crate::parse::pid_stat::parse(stat).unwrap().pid, mine);
+        assert!(table.command(mine, &mut buffer).is_some_and(|command| !command.is_empty()));
+        assert_eq!(table.stat(u32::MAX, &mut buffer), None);
+    }
+}
