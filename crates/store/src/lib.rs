@@ -28,12 +28,38 @@ pub use query::{
 mod health;
 pub use health::StoreHealth;
 
+pub mod precision;
+
+mod block;
+pub use block::{
+    Block, Column, DecodeError, Field, MAX_BLOCK_COLUMNS, MAX_BLOCK_ROWS, MAX_BLOCK_VALUES,
+    decode_block,
+};
+
 mod filesystem;
 
+mod lock;
+
+mod connection;
+
+mod schema;
+
 mod open;
-pub use open::{DamagedFile, Integrity, OpenError, OpenReport};
+pub use open::{DamagedFile, Integrity, OpenError, OpenReport, open};
 
 mod store;
-pub use store::{Store, open};
+pub use store::Store;
+
+mod queue;
+
+mod writer;
+
+mod rollup;
+
+mod readers;
+
+mod read;
+
+mod history;
 
 pub mod admin;

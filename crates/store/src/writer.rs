@@ -1,0 +1,404 @@
+//! The one thread that writes.
+//!
+//! It is a loop: take what waits, write it in one transaction, seal one hour that is over, remove
+//! a little that is too old. What fails is classed once (try later, damaged, refused) and the loop
+//! goes on.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use sickbay_model::Timestamp;
+
+mod catalog;
+
+mod apply;
+pub(crate) use apply::put_meta;
+use apply::{HOUR_MS, OpenHour, apply};
+
+mod seal;
+use seal::seal_hour;
+pub(crate) use seal::{DAY_MS, layouts_of, rollups_in};
+
+mod retention;
+use retention::add_history;
+pub(crate) use retention::{Swept, sweep_step, vacuum};
+
+use crate::connection::{Place, move_aside};
+use crate::queue::Work;
+use crate::read::meta_number;
+use crate::schema;
+use crate::store::Shared;
+
+/// How often the writer looks around while nothing comes in.
+const IDLE_TICK: Duration = Duration::from_secs(10);
+/// The longest pause between two attempts to write.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// An hour is sealed this long after its end: frames in flight still arrive.
+const SEAL_GRACE_MS: i64 = 60_000;
+/// Late frames are sealed when none came for this long.
+const SEAL_QUIET_MS: i64 = 30_000;
+/// An hour that lies in the future (the clock was set back) is sealed when untouched for this long.
+const SEAL_STRANDED_MS: i64 = HOUR_MS;
+/// An hour is sealed in parts of this many values (8 MiB), so that sealing needs little memory.
+const MAX_OPEN_VALUES: usize = 1 << 20;
+/// An hour is sealed in parts of this many frames.
+const MAX_OPEN_ROWS: usize = 8_192;
+/// Steps of a sweep that are done when somebody waits for it.
+const MAX_SWEEP_STEPS: usize = 100_000;
+
+/// The name of the clean-shutdown marker.
+pub(crate) const CLEAN_SHUTDOWN: &str = "clean_shutdown";
+
+/// What is to be done about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// No space, no permission, locked: it may work later.
+    Later,
+    /// The file is not sound.
+    Damaged,
+    /// The database refuses this work and always will.
+    Refused,
+}
+
+impl Class {
+    pub(crate) fn of(error: &rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged,
+            Some(
+                ErrorCode::ConstraintViolation
+                | ErrorCode::TypeMismatch
+                | ErrorCode::TooBig
+                | ErrorCode::ApiMisuse
+                | ErrorCode::ParameterOutOfRange
+                | ErrorCode::Unknown,
+            )
+            | None => Self::Refused,
+            Some(_) => Self::Later,
+        }
+    }
+}
+
+/// Frames of an hour that is not sealed, and when the last one came.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    frames: OpenHour,
+    touched: Timestamp,
+}
+
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    /// None only while it is being replaced.
+    connection: Option<Connection>,
+    catalog: catalog::Catalog,
+    renewed: HashMap<i64, Timestamp>,
+    open: BTreeMap<(i64, i64), Open>,
+    /// The pause before the next attempt, while writing fails.
+    pause: Option<Duration>,
+    swept_at: Option<Timestamp>,
+    sweeping: bool,
+}
+
+impl Writer {
+    pub(crate) fn new(shared: Arc<Shared>, connection: Connection) -> Self {
+        Self {
+            shared,
+            connection: Some(connection),
+            catalog: catalog::Catalog::default(),
+            renewed: HashMap::new(),
+            open: BTreeMap::new(),
+            pause: None,
+            swept_at: None,
+            sweeping: false,
+        }
+    }
+
+    /// Runs until the store is closed.
+    pub(crate) fn run(mut self) {
+        if let Err(error) = self.find_open_hours() {
+            self.failed("looking for readings that are not sealed", &error);
+        }
+        loop {
+            let collect = self.shared.options.commit_interval;
+            let (idle, holding) = match self.pause {
+                Some(pause) => (pause, true),
+                None if self.sweeping || self.due(false).is_some() => (Duration::ZERO, false),
+                None => (IDLE_TICK, false),
+            };
+            let turn = self.shared.queue.next(idle, collect, holding);
+            if let Some(reason) = self.shared.take_damage() {
+                self.replace(&reason);
+            }
+            let written = self.write(turn.work);
+            if written && turn.settle.is_some() {
+                self.settle();
+            } else if written {
+                self.maintain();
+            }
+            if let Some(number) = turn.settle {
+                self.shared.queue.settled(number);
+            }
+            if turn.close {
+                self.finish();
+                return;
+            }
+        }
+    }
+
+    /// Writes a batch; whether it is committed. What can be tried later goes back into the queue.
+    fn write(&mut self, work: Work) -> bool {
+        if work.is_empty() && self.pause.is_none() {
+            self.shared.queue.committed(work.upto);
+            return true;
+        }
+        match self.try_write(&work) {
+            Ok(()) => {
+                self.pause = None;
+                self.shared.recovered();
+                self.shared.queue.committed(work.upto);
+                true
+            }
+            Err(error) => {
+                if self.failed("writing", &error) == Class::Refused {
+                    self.shared.queue.refused(&work);
+                } else {
+                    self.shared.queue.put_back(work);
+                }
+                false
+            }
+        }
+    }
+
+    fn try_write(&mut self, work: &Work) -> rusqlite::Result<()> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let applied = apply(&transaction, &mut self.catalog, &self.renewed, work)?;
+        transaction.commit()?;
+        let now = (self.shared.clock)();
+        self.renewed.extend(applied.renewed);
+        for (key, frames) in applied.opened {
+            let open =
+                self.open.entry(key).or_insert(Open { frames: OpenHour::default(), touched: now });
+            open.frames.rows += frames.rows;
+            open.frames.values += frames.values;
+            open.touched = now;
+        }
+        Ok(())
+    }
+
+    /// Takes note of a failure and does what its class asks for.
+    fn failed(&mut self, doing: &str, error: &rusqlite::Error) -> Class {
+        self.catalog.forget();
+        let class = Class::of(error);
+        match class {
+            Class::Later => {
+                let first = self.shared.options.commit_interval.max(Duration::from_millis(10));
+                let pause = self.pause.map_or(first, |pause| pause.saturating_mul(2));
+                self.pause = Some(pause.min(LONGEST_PAUSE));
+                self.shared.failing(doing, error);
+            }
+            Class::Damaged => self.replace(&format!("{doing}: {error}")),
+            Class::Refused => self.shared.failed_once(doing, error),
+        }
+        class
+    }
+
+    /// Moves a damaged file aside and goes on with a fresh one, or in memory.
+    fn replace(&mut self, reason: &str) {
+        self.connection = None;
+        self.catalog.forget();
+        self.renewed.clear();
+        self.open.clear();
+        self.pause = None;
+        let now = (self.shared.clock)();
+        let database = self.shared.options.database();
+        // Readers must let go of the old file before it is renamed under them.
+        self.shared.readers.close_idle();
+        let moved = move_aside(&database, &damaged_label(now));
+        let file = Place::File(database);
+        let fresh = moved
+            .as_ref()
+            .ok()
+            .and_then(|_| fresh(&file, self.shared.options.max_pages).ok().map(|c| (file, c)));
+        let (place, connection) = match fresh {
+            Some((place, connection)) => (place, Some(connection)),
+            None => {
+                let place = Place::memory();
+                let connection = fresh_in_memory(&place);
+                (place, connection)
+            }
+        };
+        self.connection = connection;
+        self.shared.replaced(place, reason, moved.ok().as_deref());
+    }
+
+    /// What was left open by an earlier process.
+    fn find_open_hours(&mut self) -> rusqlite::Result<()> {
+        let Some(connection) = &self.connection else { return Ok(()) };
+        let mut statement = connection.prepare(
+            "SELECT resource, at - ((at % 3600000) + 3600000) % 3600000 AS hour, count(*),
+                    sum(length(readings) / 8)
+             FROM open_frame GROUP BY resource, hour",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let count = |column| row.get(column).map(|n: i64| usize::try_from(n).unwrap_or(0));
+            let frames = OpenHour { rows: count(2)?, values: count(3)? };
+            let open = Open { frames, touched: Timestamp::EPOCH };
+            self.open.insert((row.get(0)?, row.get(1)?), open);
+        }
+        Ok(())
+    }
+
+    /// An hour to be sealed now. `settling`: every hour that is over, at once.
+    fn due(&self, settling: bool) -> Option<(i64, i64)> {
+        let now = (self.shared.clock)().as_unix_ms();
+        let is_due = |hour: i64, open: &Open| {
+            let untouched = now.saturating_sub(open.touched.as_unix_ms()).abs();
+            let over = now.saturating_sub(hour.saturating_add(HOUR_MS));
+            open.frames.rows >= MAX_OPEN_ROWS
+                || open.frames.values >= MAX_OPEN_VALUES
+                || (settling && over >= 0)
+                || (over >= SEAL_GRACE_MS && untouched >= SEAL_QUIET_MS)
+                || (over < -HOUR_MS && untouched >= SEAL_STRANDED_MS)
+        };
+        self.open.iter().find(|((_, hour), open)| is_due(*hour, open)).map(|(key, _)| *key)
+    }
+
+    fn seal(&mut self, key: (i64, i64)) -> bool {
+        // Whatever happens, it is not tried for ever; a restart tries again.
+        let open = self.open.remove(&key);
+        match self.try_seal(key) {
+            Ok(()) => true,
+            Err(error) => {
+                if self.failed("sealing an hour of readings", &error) == Class::Later
+                    && let Some(open) = open
+                {
+                    self.open.insert(key, open);
+                }
+                false
+            }
+        }
+    }
+
+    fn try_seal(&mut self, (resource, hour): (i64, i64)) -> rusqlite::Result<()> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let layout = self.catalog.layout_in_use(resource);
+        let sealed = seal_hour(&transaction, resource, hour, layout)?;
+        add_history(&transaction, sealed.samples, sealed.bytes)?;
+        transaction.commit()?;
+        self.count_history()
+    }
+
+    fn count_history(&self) -> rusqlite::Result<()> {
+        let Some(connection) = &self.connection else { return Ok(()) };
+        let samples = meta_number(connection, "history_samples")?;
+        self.shared.count_history(samples, meta_number(connection, "history_bytes")?);
+        Ok(())
+    }
+
+    /// A little of what has to be done beside writing.
+    fn maintain(&mut self) {
+        let now = (self.shared.clock)();
+        if let Some(key) = self.due(false) {
+            self.seal(key);
+            return;
+        }
+        let interval = self.shared.options.sweep_interval;
+        let due = self.swept_at.is_none_or(|at| {
+            // Also when the clock was set back.
+            now.since(at) >= interval || at.since(now) >= interval
+        });
+        if due {
+            self.swept_at = Some(now);
+            self.sweeping = true;
+            if self.shared.file_is_gone() {
+                self.replace("the database file was removed while it was in use");
+            }
+        }
+        if self.sweeping {
+            self.sweeping = self.sweep(now);
+        }
+    }
+
+    /// One step of a sweep; whether there is more to do.
+    fn sweep(&mut self, now: Timestamp) -> bool {
+        let Some(connection) = &mut self.connection else { return false };
+        let swept = match sweep_step(connection, &self.shared.options.retention, now) {
+            Ok(swept) => swept,
+            Err(error) => {
+                self.failed("removing what is too old", &error);
+                return false;
+            }
+        };
+        if swept.series > 0 {
+            self.catalog.forget();
+        }
+        if swept.blocks > 0
+            && let Err(error) = self.count_history()
+        {
+            self.failed("counting history", &error);
+        }
+        !swept.is_nothing()
+    }
+
+    /// Everything that is due, at once.
+    fn settle(&mut self) {
+        while let Some(key) = self.due(true) {
+            if !self.seal(key) {
+                return;
+            }
+        }
+        let now = (self.shared.clock)();
+        self.swept_at = Some(now);
+        self.sweeping = false;
+        for _ in 0..MAX_SWEEP_STEPS {
+            if !self.sweep(now) {
+                return;
+            }
+        }
+    }
+
+    /// Marks the shutdown as clean and lets go of the file.
+    fn finish(&mut self) {
+        self.shared.readers.close_idle();
+        if let Some(connection) = self.connection.take() {
+            let marked = put_meta(&connection, CLEAN_SHUTDOWN, "1")
+                .and_then(|()| connection.execute_batch("PRAGMA optimize"))
+                .and_then(|()| connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)"));
+            if let Err(error) = marked {
+                tracing::warn!(%error, "the store could not be closed cleanly");
+            }
+        }
+        self.shared.queue.closed();
+    }
+}
+
+/// The suffix of a damaged file's new name.
+pub(crate) fn damaged_label(at: Timestamp) -> String {
+    format!("damaged-{}", at.to_string().replace(':', ""))
+}
+
+/// Makes a database at a place where none is.
+pub(crate) fn fresh(place: &Place, max_pages: Option<u32>) -> rusqlite::Result<Connection> {
+    if let Place::File(path) = place {
+        crate::open::create_private(path).map_err(|_| {
+            rusqlite::Error::SqliteFailure(
+                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN),
+                None,
+            )
+        })?;
+    }
+    let mut connection = place.writer(max_pages)?;
+    schema::migrate(&mut connection)?;
+    put_meta(&connection, CLEAN_SHUTDOWN, "0")?;
+    Ok(connection)
+}
+
+fn fresh_in_memory(place: &Place) -> Option<Connection> {
+    fresh(place, None)
+        .inspect_err(|error| tracing::error!(%error, "not even a store in memory could be made"))
+        .ok()
+}
