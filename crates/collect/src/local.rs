@@ -18,7 +18,7 @@ mod cpu;
 #[cfg(target_os = "linux")]
 mod disk;
 #[cfg(target_os = "linux")]
-mod filesystem;
+pub(crate) mod filesystem;
 #[cfg(target_os = "linux")]
 mod host;
 #[cfg(target_os = "linux")]
@@ -37,6 +37,8 @@ mod processes;
 mod rate;
 #[cfg(target_os = "linux")]
 mod read;
+#[cfg(all(test, target_os = "linux"))]
+mod recorded;
 #[cfg(target_os = "linux")]
 mod sensors;
 #[cfg(target_os = "linux")]

@@ -230,7 +230,7 @@ impl LocalCollector for Filesystems {
     }
 }
 
-fn describe(mount: &Mount<'_>) -> Filesystem {
+pub(crate) fn describe(mount: &Mount<'_>) -> Filesystem {
     let kind = &*mount.kind;
     Filesystem {
         mount_point: printable(&mount.mount_point, MAX_PATH_CHARACTERS),
@@ -251,7 +251,7 @@ fn is_remote(kind: &[u8]) -> bool {
 
 /// The mounts that are reported, in the order of their mount points: no pseudo filesystems, one
 /// mount per filesystem, and of several at one place the one on top.
-fn select(mounts: Vec<Mount<'_>>) -> Vec<Mount<'_>> {
+pub(crate) fn select(mounts: Vec<Mount<'_>>) -> Vec<Mount<'_>> {
     let mut by_point: HashMap<Vec<u8>, usize> = HashMap::with_capacity(mounts.len());
     for (place, mount) in mounts.iter().enumerate() {
         by_point.insert(mount.mount_point.to_vec(), place);

@@ -8,7 +8,7 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
 /// Seconds between two readings; `None` when there was no time between them.
 pub(super) fn seconds_between(earlier: Duration, later: Duration) -> Option<f64> {
     let passed = later.checked_sub(earlier)?;
-    (passed >= SHORTEST_INTERVAL).then(|| passed.as_secs_f64())
+    (passed >= SHORTEST_INTERVAL).then_some(passed.as_secs_f64())
 }
 
 /// How much a counter grew; `None` when it went back (a reset, a device replaced).

@@ -147,9 +147,11 @@ pub(super) fn read_error(path: &Path, error: &io::Error) -> ProbeError {
 
 /// The error for a content that its parser refused.
 pub(super) fn malformed(path: &Path, error: &ParseError) -> ProbeError {
+    // The path that was read says more than the parser's usual name of the file.
+    let place = if error.line > 0 { format!(", line {}", error.line) } else { String::new() };
     ProbeError {
         kind: ProbeErrorKind::Malformed,
-        message: format!("cannot understand {}: {error}", path.display()),
+        message: format!("cannot understand {}{place}: {}", path.display(), error.what),
         advice: None,
     }
 }

@@ -26,6 +26,9 @@ const MAX_SENSORS_PER_CHIP: usize = 256;
 /// The longest name of a chip or sensor that is kept, in characters.
 const MAX_NAME_CHARACTERS: usize = 48;
 
+/// Critical limits outside this range, in degrees Celsius, mean that there is none.
+const PLAUSIBLE_LIMIT: std::ops::Range<f64> = 1.0..1000.0;
+
 /// Collects temperatures.
 #[derive(Debug, Default)]
 pub(super) struct Sensors {
@@ -122,8 +125,8 @@ impl Sensors {
                 small_fact(&path.join(format!("temp{sensor}_crit")), &mut self.buffer, |bytes| {
                     sysfs::parse_temperature(bytes).ok()
                 });
-            // Zero and below is what chips say that have no limit.
-            let critical = critical.flatten().filter(|limit| *limit > 0.0);
+            // Chips without a limit say zero, or the largest number of their register (65 261.85 °C).
+            let critical = critical.flatten().filter(|limit| PLAUSIBLE_LIMIT.contains(limit));
             out.put_some(TEMPERATURE_CRITICAL, &instance, critical);
         }
     }

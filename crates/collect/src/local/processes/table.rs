@@ -30,7 +30,7 @@ impl ProcessTable {
         Ok(Self { directory: rustix::fs::open(proc, flags, Mode::empty())? })
     }
 
-    /// The ids of all processes, at most so many.
+    /// The ids of all processes, ascending, at most so many.
     pub(super) fn pids(&self, limit: usize) -> io::Result<Vec<u32>> {
         let mut pids = Vec::with_capacity(512);
         let mut listing = Vec::with_capacity(LISTING_BYTES);
@@ -46,6 +46,7 @@ impl ProcessTable {
                 }
             }
         }
+        pids.sort_unstable();
         Ok(pids)
     }
 
