@@ -19,7 +19,19 @@ pub use source::{CollectContext, NodeSource};
 mod sample;
 pub use sample::{Facts, GpuProcess, Sample};
 
-mod local;
-pub mod parse;
+mod local_node;
+pub use local_node::LocalNode;
 
-mod gpu;
+mod replay;
+pub use replay::ReplayNode;
+
+mod probe_child;
+pub use probe_child::probe_main;
+
+pub mod gpu;
+mod latency;
+pub mod local;
+mod remote_filesystem;
+mod torch;
+
+pub mod parse;

@@ -1,0 +1,270 @@
+//! Whether torch can be imported and sees the GPUs.
+//!
+//! Importing torch takes seconds of CPU, so it is asked rarely and in the background: by a plain
+//! interpreter process at the lowest priority, killed at its deadline. A collection waits for it
+//! only if it was given as much time as torch may take.
+
+use std::ffi::OsStr;
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use serde::Deserialize;
+use sickbay_model::{
+    Advice, ProbeError, ProbeErrorKind, ProbeOutcome, ProbeReport, Timestamp, TorchReport, probe,
+};
+use sickbay_runtime::{CallError, ChildCommand, ChildLimits, Clock, OneShot, ProgramOutput};
+
+use crate::settings::{TorchMode, TorchSettings};
+
+/// What comes before the answer: torch and its plugins may print lines of their own.
+const MARKER: &str = "sickbay-torch:";
+
+/// The most output that is read, in bytes.
+const MAX_OUTPUT_BYTES: usize = 256 << 10;
+
+/// The longest message of Python that is kept, in characters.
+const MAX_MESSAGE_CHARACTERS: usize = 300;
+
+/// The most GPUs that torch can truly see; more is nonsense.
+const MAX_GPU_COUNT: u32 = 1024;
+
+/// What the interpreter runs. It imports torch and nothing else, creates no context on a GPU, and
+/// writes no file.
+const PROGRAM: &str = r#"
+import json, os, sys
+try:
+    os.nice(19)
+except OSError:
+    pass
+answer = {}
+try:
+    import torch
+    answer["version"] = str(torch.__version__)
+    answer["cuda_available"] = bool(torch.cuda.is_available())
+    answer["gpu_count"] = int(torch.cuda.device_count())
+except ImportError as error:
+    answer = {"missing": str(error)}
+except BaseException as error:
+    answer = {"broken": type(error).__name__ + ": " + str(error)}
+sys.stdout.write("\nsickbay-torch:" + json.dumps(answer) + "\n")
+sys.stdout.flush()
+os._exit(0)
+"#;
+
+/// What one run ended with.
+#[derive(Clone, Debug, PartialEq)]
+enum End {
+    Answered(Arc<TorchReport>),
+    /// Torch is not importable, and why.
+    Missing(String),
+    Failed(ProbeError),
+}
+
+type Run = Pin<Box<dyn Future<Output = (OneShot, Result<ProgramOutput, CallError>)> + Send>>;
+
+/// Asks torch on its own slow clock.
+pub(crate) struct Torch {
+    settings: TorchSettings,
+    interpreter: Option<PathBuf>,
+    due: Duration,
+    program: Option<OneShot>,
+    run: Option<(Run, Duration)>,
+    last: Option<(End, Timestamp, Duration)>,
+}
+
+impl Torch {
+    /// Nothing is asked yet. `virtual_env` and `path` are the environment's `VIRTUAL_ENV` and
+    /// `PATH`.
+    pub(crate) fn new(
+        settings: TorchSettings,
+        virtual_env: Option<&OsStr>,
+        path: Option<&OsStr>,
+    ) -> Self {
+        let interpreter = find_interpreter(&settings, virtual_env, path);
+        let program = interpreter.as_ref().map(|interpreter| {
+            let command = ChildCommand {
+                program: interpreter.clone(),
+                args: vec!["-c".to_owned(), PROGRAM.to_owned()],
+                env: vec![("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned())],
+            };
+            let limits = ChildLimits { max_line_bytes: MAX_OUTPUT_BYTES, ..ChildLimits::default() };
+            OneShot::new(command, limits)
+        });
+        let due = Duration::ZERO;
+        Self { settings, interpreter, due, program, run: None, last: None }
+    }
+
+    /// Asks again at the next collection: something happened to the GPUs.
+    pub(crate) fn ask_again(&mut self) {
+        self.due = Duration::ZERO;
+    }
+
+    /// How long an answer may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.settings.timeout
+    }
+
+    /// Starts a run if one is due, and takes its end if it is there. Ready while none is under way.
+    pub(crate) fn poll(&mut self, clock: &Clock, context: &mut Context<'_>) -> Poll<()> {
+        let now = clock.monotonic();
+        if self.settings.mode != TorchMode::Never
+            && self.due <= now
+            && let Some(mut program) = self.program.take()
+        {
+            self.due = now + self.settings.refresh;
+            let timeout = self.settings.timeout;
+            let run = async move {
+                let ended = program.run(timeout).await;
+                (program, ended)
+            };
+            self.run = Some((Box::pin(run), now));
+        }
+        let Some((run, since)) = &mut self.run else { return Poll::Ready(()) };
+        let Poll::Ready((program, ended)) = run.as_mut().poll(context) else {
+            return Poll::Pending;
+        };
+        let took = now.saturating_sub(*since);
+        self.run = None;
+        self.program = Some(program);
+        let end = self.judge(ended);
+        self.last = Some((end, Timestamp::from_unix_ms(clock.now_ms()), took));
+        Poll::Ready(())
+    }
+
+    fn judge(&self, ended: Result<ProgramOutput, CallError>) -> End {
+        let interpreter = self.interpreter.as_ref().map(|path| path.display().to_string());
+        let interpreter = interpreter.unwrap_or_default();
+        match ended {
+            Ok(output) => parse(&output, interpreter),
+            Err(error) => {
+                let mut failed = crate::local_node::probe_error(&error);
+                failed.message = format!("import torch with {interpreter}: {error}");
+                End::Failed(failed)
+            }
+        }
+    }
+
+    /// The last end, if there was one. A node without a GPU and without torch has nothing to ask.
+    pub(crate) fn report(&self, has_gpu: bool, clock: &Clock) -> Option<ProbeReport> {
+        let optional = self.settings.mode == TorchMode::Auto && !has_gpu;
+        let absent = |message: String| {
+            ProbeOutcome::Failed(ProbeError {
+                kind: ProbeErrorKind::Absent,
+                message,
+                advice: Some(Advice(
+                    "install torch for that interpreter, set torch.interpreter to the one that \
+                     training uses, or set torch.mode to never"
+                        .into(),
+                )),
+            })
+        };
+        let known_now = |outcome| {
+            let at = Timestamp::from_unix_ms(clock.now_ms());
+            Some(ProbeReport { probe: probe::TORCH, outcome, at, took: Duration::ZERO })
+        };
+        if self.settings.mode == TorchMode::Never {
+            return known_now(ProbeOutcome::NotApplicable("torch.mode is never".into()));
+        }
+        if self.interpreter.is_none() {
+            return known_now(if optional {
+                ProbeOutcome::NotApplicable("there is no GPU and no Python interpreter".into())
+            } else {
+                absent("there is no python3 in PATH to import torch with".to_owned())
+            });
+        }
+        let (end, at, took) = self.last.as_ref()?;
+        let outcome = match end {
+            End::Answered(_) => ProbeOutcome::Answered,
+            End::Missing(_) if optional => {
+                ProbeOutcome::NotApplicable("there is no GPU and torch is not installed".into())
+            }
+            End::Missing(message) => absent(message.clone()),
+            End::Failed(error) => ProbeOutcome::Failed(error.clone()),
+        };
+        Some(ProbeReport { probe: probe::TORCH, outcome, at: *at, took: *took })
+    }
+
+    /// What torch said, if its last run was answered.
+    pub(crate) fn answer(&self) -> Option<Arc<TorchReport>> {
+        match &self.last {
+            Some((End::Answered(report), ..)) => Some(Arc::clone(report)),
+            _ => None,
+        }
+    }
+}
+
+/// The configured interpreter, else the virtual environment's, else `python3` in the path.
+fn find_interpreter(
+    settings: &TorchSettings,
+    virtual_env: Option<&OsStr>,
+    path: Option<&OsStr>,
+) -> Option<PathBuf> {
+    if let Some(configured) = &settings.interpreter {
+        // Even if it is not there: then that is what is reported.
+        return Some(configured.clone());
+    }
+    let environment = virtual_env.map(|root| PathBuf::from(root).join("bin/python"));
+    let in_path = path.into_iter().flat_map(std::env::split_paths);
+    let in_path = in_path.filter(|directory| directory.is_absolute());
+    environment
+        .into_iter()
+        .chain(in_path.map(|directory| directory.join("python3")))
+        .find(|candidate| candidate.is_file())
+}
+
+/// The program's answer, strictly.
+#[derive(Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+enum Answer {
+    Present { version: String, cuda_available: bool, gpu_count: u32 },
+    Missing { missing: String },
+    Broken { broken: String },
+}
+
+fn parse(output: &ProgramOutput, interpreter: String) -> End {
+    let failed = |kind, message| End::Failed(ProbeError { kind, message, advice: None });
+    if !output.status.success() {
+        let said = cut(&output.stderr_tail);
+        let message = format!("{interpreter} ended with {}: {said}", output.status);
+        return failed(ProbeErrorKind::Failed, message);
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut answers = text.lines().filter_map(|line| line.strip_prefix(MARKER));
+    let answer = match (answers.next(), answers.next()) {
+        (Some(answer), None) => serde_json::from_str(answer).ok(),
+        _ => None,
+    };
+    match answer {
+        Some(Answer::Present { version, cuda_available, gpu_count })
+            if gpu_count <= MAX_GPU_COUNT =>
+        {
+            let version = cut(&version);
+            let report = TorchReport { version, cuda_available, gpu_count, interpreter };
+            End::Answered(Arc::new(report))
+        }
+        Some(Answer::Missing { missing }) => {
+            End::Missing(format!("{interpreter} cannot import torch: {}", cut(&missing)))
+        }
+        Some(Answer::Broken { broken }) => {
+            let message = format!("torch is broken for {interpreter}: {}", cut(&broken));
+            failed(ProbeErrorKind::Failed, message)
+        }
+        _ => {
+            let message = format!("{interpreter} gave an answer about torch that makes no sense");
+            failed(ProbeErrorKind::Malformed, message)
+        }
+    }
+}
+
+/// Printable, one line, and not too long.
+fn cut(text: &str) -> String {
+    let one_line = text.chars().map(|char| if char.is_control() { ' ' } else { char });
+    one_line.take(MAX_MESSAGE_CHARACTERS).collect::<String>().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests;
