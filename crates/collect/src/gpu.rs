@@ -1,0 +1,50 @@
+//! GPUs: NVIDIA through NVML, AMD through sysfs.
+//!
+//! For: every reading of the catalogue that a GPU can give, and which GPUs there are. What must
+//! hold: a GPU that fails hides no other; one that was there and is gone stays in the inventory,
+//! marked; what a model does not support is silently absent; nothing is clamped. Both collectors
+//! block and NVML can hang, so they run in a killable child process. Nothing here judges, and
+//! nothing here changes a GPU.
+//!
+//! # Numbering
+//! The index is the driver's own for NVIDIA. AMD GPUs are numbered by PCI address, from 0; on a
+//! machine that also has NVIDIA hardware from [`AMD_INDEX_BASE_MIXED`], so that the two never
+//! share an index whatever comes and goes.
+
+use sickbay_model::{GpuCondition, GpuDevice, GpuVendor};
+
+mod amd;
+mod known;
+mod nvidia;
+mod presence;
+
+pub use amd::AmdCollector;
+pub use nvidia::NvidiaCollector;
+pub use presence::NvidiaPresence;
+
+/// The most GPUs of one vendor that are looked at; more are counted in a message and left out.
+pub const MAX_GPUS: u32 = 64;
+
+/// Where the numbering of AMD GPUs starts on a machine with NVIDIA hardware; above [`MAX_GPUS`].
+pub const AMD_INDEX_BASE_MIXED: u32 = 100;
+
+/// A GPU of which nothing is known but its index.
+fn unidentified(index: u32, vendor: GpuVendor, driver_version: &str) -> GpuDevice {
+    GpuDevice {
+        index,
+        vendor,
+        uuid: String::new(),
+        model: String::new(),
+        serial: String::new(),
+        pci_address: String::new(),
+        driver_version: driver_version.to_owned(),
+        vbios_version: String::new(),
+        memory_bytes: 0,
+        mig_enabled: false,
+        condition: GpuCondition::Answering,
+        unreadable: Vec::new(),
+    }
+}
+
+/// The longest name, serial number or version that is kept, in characters.
+const MAX_TEXT_CHARACTERS: usize = 96;

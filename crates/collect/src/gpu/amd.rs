@@ -1,0 +1,149 @@
+//! AMD GPUs through what the `amdgpu` driver writes into sysfs.
+//!
+//! What must hold: a file that is absent or fails (`EIO` is common) stops no other; a card that
+//! sleeps is not woken. Numbering: see [`crate::gpu`]. Not read: PCIe throughput (`pcie_bw` blocks
+//! for a second), and which processes use a card (that takes a walk over every process's open
+//! files).
+
+mod card;
+mod files;
+mod parse;
+
+use std::path::Path;
+use std::time::Duration;
+
+use sickbay_model::{Advice, ProbeError, ProbeErrorKind, ProbeId, probe};
+
+use self::card::Card;
+use crate::gpu::known::KnownGpus;
+use crate::gpu::presence::{NvidiaPresence, count_gpus};
+use crate::gpu::{AMD_INDEX_BASE_MIXED, MAX_GPUS, MAX_TEXT_CHARACTERS};
+use crate::local::LocalCollector;
+use crate::parse::printable;
+use crate::{Roots, Sample};
+
+/// PCI vendor of AMD's GPUs.
+const AMD: &[u8] = b"0x1002";
+
+/// How long "there is no AMD GPU" is believed before it is looked for again.
+const ABSENCE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Why there is nothing to ask.
+const NO_HARDWARE: &str = "this machine has no AMD GPU";
+
+/// Reads AMD GPUs.
+#[derive(Debug, Default)]
+pub struct AmdCollector {
+    known: KnownGpus,
+    /// The first index, decided when the first GPU is seen and kept: a numbering that moves would
+    /// mix up histories.
+    base: Option<u32>,
+    absent_until: Option<Duration>,
+}
+
+impl AmdCollector {
+    /// Asks once. `monotonic` is the time since some start that never goes back.
+    ///
+    /// # Errors
+    /// When there is hardware without a driver. A single GPU that does not answer is no error: it
+    /// is marked in the inventory.
+    pub fn collect(
+        &mut self,
+        roots: &Roots,
+        monotonic: Duration,
+        out: &mut Sample,
+    ) -> Result<(), ProbeError> {
+        if self.absent_until.is_some_and(|until| monotonic < until) {
+            out.set_not_applicable(NO_HARDWARE);
+            return Ok(());
+        }
+        let cards = cards(&roots.sys);
+        if cards.is_empty() && self.known.is_empty() {
+            let (gpus, passed_through) = count_gpus(&roots.sys, AMD);
+            if gpus > passed_through {
+                return Err(without_driver(gpus - passed_through));
+            }
+            self.absent_until = Some(monotonic.saturating_add(ABSENCE_INTERVAL));
+            out.set_not_applicable(NO_HARDWARE);
+            return Ok(());
+        }
+        let base = *self.base.get_or_insert_with(|| {
+            if NvidiaPresence::of(roots).pci_gpus > 0 { AMD_INDEX_BASE_MIXED } else { 0 }
+        });
+        let version = std::fs::read(roots.sys.join("module/amdgpu/version")).unwrap_or_default();
+        let version = printable(version.trim_ascii(), MAX_TEXT_CHARACTERS);
+        let mut devices: Vec<_> = (base..)
+            .zip(cards.iter().take(MAX_GPUS as usize))
+            .map(|(index, card)| card::read(card, index, &version, out))
+            .collect();
+        if let (true, Some(last)) = (cards.len() > devices.len(), devices.last_mut()) {
+            last.unreadable.push(format!("only {MAX_GPUS} of {} GPUs are read", cards.len()));
+        }
+        self.known.complete(&mut devices, base);
+        out.facts.gpus = Some(devices);
+        Ok(())
+    }
+}
+
+/// The cards of AMD, by PCI address.
+fn cards(sys: &Path) -> Vec<Card> {
+    let Ok(entries) = std::fs::read_dir(sys.join("class/drm")) else { return Vec::new() };
+    let mut cards: Vec<Card> = entries
+        .flatten()
+        .filter(|entry| is_card(&entry.file_name().to_string_lossy()))
+        .filter_map(|entry| {
+            let directory = entry.path().join("device");
+            let vendor = std::fs::read(directory.join("vendor")).ok()?;
+            vendor.starts_with(AMD).then(|| Card { address: address(&directory), directory })
+        })
+        .collect();
+    cards.sort();
+    cards.dedup_by(|a, b| !a.address.is_empty() && a.address == b.address);
+    cards
+}
+
+/// `card0`, and not a connector such as `card0-DP-1` or a render node.
+fn is_card(name: &str) -> bool {
+    name.strip_prefix("card")
+        .is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// The PCI address: the name of the device's own directory, else as its `uevent` has it.
+fn address(directory: &Path) -> String {
+    let link = std::fs::read_link(directory).ok();
+    let name = link.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy());
+    if let Some(name) = name.filter(|name| name.contains(':')) {
+        return printable(name.as_bytes(), MAX_TEXT_CHARACTERS);
+    }
+    let uevent = std::fs::read(directory.join("uevent")).unwrap_or_default();
+    let slot =
+        uevent.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"PCI_SLOT_NAME="));
+    printable(slot.unwrap_or_default().trim_ascii(), MAX_TEXT_CHARACTERS)
+}
+
+fn without_driver(gpus: u32) -> ProbeError {
+    ProbeError {
+        kind: ProbeErrorKind::Absent,
+        message: format!("the PCI bus has AMD GPUs ({gpus}), but no driver serves them"),
+        advice: Some(Advice(
+            "load the driver with `modprobe amdgpu`; if that fails, `dmesg` says why: often missing \
+             firmware (install the firmware-amd-graphics or linux-firmware package)"
+                .into(),
+        )),
+    }
+}
+
+impl LocalCollector for AmdCollector {
+    fn probe(&self) -> ProbeId {
+        probe::AMD
+    }
+
+    fn collect(
+        &mut self,
+        roots: &Roots,
+        monotonic: Duration,
+        out: &mut Sample,
+    ) -> Result<(), ProbeError> {
+        Self::collect(self, roots, monotonic, out)
+    }
+}
