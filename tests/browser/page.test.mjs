@@ -48,7 +48,7 @@ describe("content", () => {
     visit({ scenario: "laptop" }, {}, async (page) => {
       await has(page, ".hero", ["ada", "98.4", "of 100", "healthy", "ready for work", "Debian GNU/Linux 12", "48.6 + 33.1 + 16.7 = 98.4", "does not apply", "(weight 30, now 50)"]);
       await has(page, "#findings", ["All 12 checks are well"]);
-      await has(page, "#readiness", ["100 % pass, 3 of 3; 90 % needed", "Disk ready", "176 GiB free"]);
+      await has(page, "#readiness", ["100 % of 3 checks pass, 90 % needed", "Disk ready", "176 GiB free"]);
       await has(page, "#gpus", ["No GPU was found"]);
       await has(page, "#system", ["14 %", "48 %", "/boot", "nvme0n1"]);
       await has(page, "#network", ["0.61 ms", "wlp2s0", "default route"]);
@@ -81,7 +81,7 @@ describe("content", () => {
       await has(page, ".hero", ["gpu-07 GPU 3", "55", "degraded"]);
       await has(page, "#gpus", ["NVIDIA H100", "560.35.03", "heat, power limit", "88 °C"]);
       await page.locator("#history .chart canvas").waitFor();
-      await has(page, "#history", ["Utilisation"]);
+      await has(page, "#history", ["GPU utilisation"]);
     }));
 
   test("unknown never looks healthy", () =>
@@ -188,10 +188,10 @@ describe("live", () => {
     visit({ scenario: "laptop", token: true }, { mayFail: LOSSES }, async (page) => {
       await has(page, "main", ["This hub asks for its token"]);
       assert.deepEqual(await accessibilityProblems(page), []);
-      await page.getByLabel("Token").fill("wrong");
+      await page.getByLabel("Token", { exact: true }).fill("wrong");
       await page.getByRole("button", { name: "Open" }).click();
       await page.getByRole("alert").filter({ hasText: "not the token" }).waitFor();
-      await page.getByLabel("Token").fill(TOKEN);
+      await page.getByLabel("Token", { exact: true }).fill(TOKEN);
       await page.keyboard.press("Enter");
       await has(page, ".hero", ["98.4"]);
       assert.equal(await page.evaluate(() => JSON.stringify(localStorage) + document.cookie), "{}", "no script can read the token");

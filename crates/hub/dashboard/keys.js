@@ -1,7 +1,7 @@
 // The keyboard: single keys, never while typing, never with a modifier.
 
 import { dialog, goToSection, openDialog } from "./views/dialogs.js";
-import { ordered, shownId, tops } from "./state.js";
+import { ordered, route, shownId, tops } from "./state.js";
 import { nextTheme } from "./theme-choice.js";
 
 /** @param {EventTarget | null} target */
@@ -16,6 +16,8 @@ function move(step) {
   const at = ids.indexOf(shownId.value);
   const next = ids[Math.max(0, Math.min(ids.length - 1, at + step))];
   if (next === undefined) return;
+  // The hash is read back only later: a quick second key must not start from the old place.
+  route.value = next;
   location.hash = `#/${next}`;
   requestAnimationFrame(() => document.querySelector('.side [aria-current="page"]')?.scrollIntoView({ block: "nearest" }));
 }

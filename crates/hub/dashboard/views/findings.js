@@ -47,10 +47,8 @@ const OUTCOME = { passed: "passed", failed: "failed", not_applicable: "does not 
 /** @param {{ readiness: Wire.Readiness, stale: boolean }} props */
 export function ReadinessSection({ readiness, stale }) {
   const applicable = readiness.checks.filter((check) => check.outcome !== "not_applicable");
-  const passed = applicable.filter((check) => check.outcome === "passed").length;
-  return html`<${Section} id="readiness" title="Readiness" aside=${html`<span class="tag" data-tone=${stale ? "none" : readiness.ready ? "good" : "bad"}>
+  return html`<${Section} id="readiness" title="Readiness" aside=${html`<span class="pass-share muted">${readiness.pass_rate_percent.toFixed(0)}\u00a0% of ${plural(applicable.length, "check")} pass, ${readiness.required_percent.toFixed(0)}\u00a0% needed</span> <span class="tag" data-tone=${stale ? "none" : readiness.ready ? "good" : "bad"}>
       ${stale ? (readiness.ready ? "was ready" : "was not ready") : readiness.ready ? "ready" : "not ready"}</span>`}>
-    <p class="pass-rate"><b>${readiness.pass_rate_percent.toFixed(0)}\u00a0%</b> <span class="muted">pass, ${passed} of ${applicable.length}; ${readiness.required_percent.toFixed(0)}\u00a0% needed</span></p>
     <ul class="readiness">${readiness.checks.map((check) => html`<li key=${check.check} data-outcome=${check.outcome}>
       <${Icon} name=${check.outcome} /><span class="sr">${OUTCOME[check.outcome]}: </span>
       <div><b>${words(check.check)}</b><span class="muted">${check.message}</span></div>

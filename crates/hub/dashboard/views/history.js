@@ -74,11 +74,11 @@ export function HistorySection({ detail, resource = detail.id, fixedInstance }) 
   return html`<${Section} id="history" title="History">
     <div class="history" ref=${host}>
       <div class="controls">
-        <label>Metric <select value=${metric.value} onChange=${(/** @type {any} */ event) => (metric.value = event.target.value)}>
-          ${families(metrics).map(([family, names]) => html`<optgroup key=${family} label=${family}>${names.map((name) => html`<option key=${name} value=${name} selected=${name === metric.value}>${words(name)}</option>`)}</optgroup>`)}
-        </select></label>
-        ${instances.length > 1 && html`<label>Of <select value=${instance.value} onChange=${(/** @type {any} */ event) => (instance.value = event.target.value)}>
-          ${instances.map((name) => html`<option key=${name} value=${name} selected=${name === instance.value}>${name}</option>`)}</select></label>`}
+        <label for="history-metric">Metric</label><select id="history-metric" value=${metric.value} onChange=${(/** @type {any} */ event) => (metric.value = event.target.value)}>
+          ${families(metrics).map(([family, names]) => html`<optgroup key=${family} label=${family}>${names.map((name) => html`<option key=${name} value=${name} selected=${name === metric.value}>${optionText(name, metrics)}</option>`)}</optgroup>`)}
+        </select>
+        ${instances.length > 1 && html`<label for="history-instance">Of</label><select id="history-instance" value=${instance.value} onChange=${(/** @type {any} */ event) => (instance.value = event.target.value)}>
+          ${instances.map((name) => html`<option key=${name} value=${name} selected=${name === instance.value}>${name}</option>`)}</select>`}
         <div class="segmented" role="group" aria-label="Time range">${RANGES.map(([label], index) => html`<button key=${label} type="button" aria-pressed=${index === range.value}
           onClick=${() => (range.value = index)}>${label}</button>`)}</div>
       </div>
@@ -97,6 +97,13 @@ export function HistorySection({ detail, resource = detail.id, fixedInstance }) 
 function instancesOf(detail, metric) {
   const names = detail.readings.filter((reading) => reading.metric === metric).map((reading) => reading.instance);
   return names.length > 0 ? names.sort((a, b) => a.localeCompare(b, "en", { numeric: true })) : [""];
+}
+
+/** A metric in words, with its unit where another one has the same words. @param {string} name @param {string[]} metrics */
+function optionText(name, metrics) {
+  const text = words(name);
+  if (metrics.filter((other) => words(other) === text).length < 2) return text;
+  return `${text}, ${name.endsWith("_percent") ? "%" : (name.split("_").pop() ?? "")}`;
 }
 
 /** Metrics grouped by the first word of their name. @param {string[]} metrics @returns {[string, string[]][]} */

@@ -5,10 +5,16 @@ import { NONE, number, percent, withUnit } from "../format.js";
 import { Section, Table } from "../parts/basics.js";
 import { Spark } from "../parts/spark.js";
 
+/** Silent interfaces that are named. */
+const IDLE_NAMED = 6;
+
 /** @param {{ detail: Wire.ResourceDetail, readings: import("../state.js").Readings }} props */
 export function Network({ detail, readings }) {
   const { value } = readings;
-  const list = [...(detail.inventory?.interfaces ?? [])].sort((a, b) => Number(b.default_route) - Number(a.default_route) || Number(b.physical) - Number(a.physical));
+  const all = [...(detail.inventory?.interfaces ?? [])].sort((a, b) => Number(b.default_route) - Number(a.default_route) || Number(b.physical) - Number(a.physical));
+  // Bridges and pairs that are down and silent are named, not listed.
+  const list = all.filter((nic) => nic.physical || nic.default_route || nic.operational_state !== "down" || value("network_receive_bytes_per_second", nic.name));
+  const idle = all.filter((nic) => !list.includes(nic));
   const targets = readings.instances("latency_ms");
   const asked = new Set([...targets, ...readings.instances("latency_loss_percent")]);
   /** @param {string} metric @param {string} name */
@@ -29,11 +35,12 @@ export function Network({ detail, readings }) {
         ${list.map((nic) => html`<tr key=${nic.name}>
           <th scope="row"><code>${nic.name}</code>${nic.default_route && html` <span class="muted">default route</span>`}</th>
           <td class=${nic.operational_state === "down" && nic.physical ? "held" : "muted"}>${nic.operational_state || NONE}</td>
-          <td class="right">${rate("network_receive_bytes_per_second", nic.name)}</td><td class="spark-cell"><${Spark} resource=${detail.id} metric="network_receive_bytes_per_second" instance=${nic.name} /></td>
-          <td class="right">${rate("network_transmit_bytes_per_second", nic.name)}</td><td class="spark-cell"><${Spark} resource=${detail.id} metric="network_transmit_bytes_per_second" instance=${nic.name} /></td>
+          <td class="right">${rate("network_receive_bytes_per_second", nic.name)}</td><td class="spark-cell">${value("network_receive_bytes_per_second", nic.name) !== null && html`<${Spark} resource=${detail.id} metric="network_receive_bytes_per_second" instance=${nic.name} />`}</td>
+          <td class="right">${rate("network_transmit_bytes_per_second", nic.name)}</td><td class="spark-cell">${value("network_transmit_bytes_per_second", nic.name) !== null && html`<${Spark} resource=${detail.id} metric="network_transmit_bytes_per_second" instance=${nic.name} />`}</td>
           <td class="right">${both("errors", nic.name)}</td><td class="right">${both("drops", nic.name)}</td>
           <td class="right muted">${rate("network_speed_bytes_per_second", nic.name)}</td>
         </tr>`)}
-      <//></div>`}
+      <//>
+      ${idle.length > 0 && html`<p class="muted small table-note">Down, with nothing behind them: ${idle.slice(0, IDLE_NAMED).map((nic) => nic.name).join(", ")}${idle.length > IDLE_NAMED && ` and ${idle.length - IDLE_NAMED} more`}</p>`}</div>`}
   <//>`;
 }

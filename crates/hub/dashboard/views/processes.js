@@ -22,12 +22,12 @@ export function Processes({ detail, readings: { value } }) {
 
 /** @param {{ title: string, processes: Wire.ProcessView[], gpu?: boolean }} props */
 function List({ title, processes, gpu = false }) {
-  const head = [{ name: "PID", right: true }, "Name", { name: "CPU", right: true }, { name: "Memory", right: true },
+  const head = ["Name", { name: "PID", right: true }, { name: "CPU", right: true }, { name: "Memory", right: true },
     ...(gpu ? ["GPUs", { name: "GPU memory", right: true }] : []), "State", { name: "Command", wide: true }];
   return html`<div class="panel flush"><h3>${title}</h3>
     <${Table} label=${title} head=${head}>
       ${processes.map((process) => html`<tr key=${process.pid}>
-        <td class="right muted">${process.pid}</td><th scope="row">${process.name}</th>
+        <th scope="row">${process.name}</th><td class="right muted">${process.pid}</td>
         <td class="right">${percent(process.cpu_percent)}</td><td class="right">${bytes(process.resident_bytes)}</td>
         ${gpu && html`<td>${process.gpus.length > 0 ? ranges(process.gpus) : NONE}</td><td class="right">${bytes(process.gpu_memory_bytes)}</td>`}
         <td class=${process.state === "D" || process.state === "Z" ? "held" : "muted"}>${process.state}</td>

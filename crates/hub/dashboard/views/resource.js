@@ -23,7 +23,7 @@ export function ResourcePage({ id }) {
   const stale = freshness(detail) !== "";
   return html`
     <${Hero} detail=${detail} />
-    <div class=${detail.readiness ? "split" : ""}>
+    <div class=${!detail.readiness ? "" : detail.finding_count > 0 ? "split" : "stacked"}>
       <${Findings} detail=${detail} />
       ${detail.readiness && html`<${ReadinessSection} readiness=${detail.readiness} stale=${stale} />`}
     </div>
