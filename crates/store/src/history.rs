@@ -79,7 +79,8 @@ impl Plan {
             let needed = needed_step(self.to.saturating_sub(self.from), self.max_points);
             step_ms = round_up(needed).max(native);
         }
-        let points = if step_ms > native { roll_up(points, step_ms) } else { points };
+        // Rollups of one step can come from several blocks.
+        let points = if step_ms > 0 { roll_up(points, step_ms) } else { points };
         let step = u64::try_from(step_ms).ok().filter(|&ms| ms > 0).map(Duration::from_millis);
         let points = points.into_iter().map(|(at, rollup)| rollup.at(at)).collect();
         HistoryAnswer { resolution: self.resolution, step, points }

@@ -151,7 +151,7 @@ pub(crate) fn series(
     resource: &ResourceId,
 ) -> rusqlite::Result<Vec<SeriesSpan>> {
     let mut statement = connection.prepare_cached(
-        "SELECT s.metric, s.instance, s.first_at, max(s.last_at, coalesce(n.at, s.last_at))
+        "SELECT s.metric, s.instance, CASE WHEN s.last_at = 0 THEN n.at ELSE s.first_at END, max(s.last_at, coalesce(n.at, s.last_at))
          FROM resource r JOIN series s ON s.resource = r.id
          LEFT JOIN (SELECT n.resource, n.at, CAST(v.key AS INTEGER) AS series
                     FROM newest n JOIN json_each(n.readings) v) n

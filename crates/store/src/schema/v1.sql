@@ -25,7 +25,7 @@ CREATE TABLE series (
   name               TEXT NOT NULL,    -- metric_name of health_metrics
   unit               TEXT NOT NULL,
   first_at           INTEGER NOT NULL,
-  last_at            INTEGER NOT NULL, -- as of the last sealed hour
+  last_at            INTEGER NOT NULL, -- as of the last sealed hour; 0: never seen
   threshold_warning  REAL,
   threshold_critical REAL,
   status             TEXT,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Transaction, params};
 use sickbay_model::{Event, Frame, ResourceId, Series, Status, Timestamp};
 
 use super::catalog::{Catalog, series_id};
@@ -286,13 +286,8 @@ fn put_judgement(
     judgement: &MetricJudgement,
 ) -> rusqlite::Result<()> {
     let series = Series { metric: judgement.metric, instance: judgement.instance.as_str().into() };
-    // A judgement may come before the first reading.
-    let known = transaction
-        .prepare_cached("SELECT at FROM newest WHERE resource = ?1")?
-        .query_row([resource], |row| row.get::<_, i64>(0))
-        .optional()?;
-    let at = Timestamp::from_unix_ms(known.unwrap_or(0));
-    let id = series_id(transaction, resource, &series, at)?;
+    // A judgement may come before the first reading: until then the series was never seen.
+    let id = series_id(transaction, resource, &series, Timestamp::EPOCH)?;
     transaction
         .prepare_cached(
             "UPDATE series SET threshold_warning = ?2, threshold_critical = ?3, status = ?4

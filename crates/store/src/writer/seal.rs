@@ -293,7 +293,9 @@ fn touch_series(
     columns: &Columns,
 ) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
-        "UPDATE series SET first_at = min(first_at, ?2), last_at = max(last_at, ?3) WHERE id = ?1",
+        "UPDATE series SET last_at = max(last_at, ?3),
+           first_at = CASE WHEN last_at = 0 THEN ?2 ELSE min(first_at, ?2) END
+         WHERE id = ?1",
     )?;
     for (series, values) in &columns.by_series {
         let mut present = columns
