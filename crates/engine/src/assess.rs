@@ -1,11 +1,226 @@
 //! One observation in, one verdict out.
 
-use sickbay_model::Observation;
+use std::borrow::Cow;
 
-use crate::{Assessment, NodeMemory, Policy, unknown_assessment};
+use sickbay_model::{Frame, Level, Observation, Status};
 
-/// Judges one observation.
+use crate::assessment::{Assessment, Cap, GpuAssessment};
+use crate::checks::{self, CheckKind};
+use crate::input::{Input, Job, ProbeSlot};
+use crate::judge::{Found, Judge, NO_GPU, Tally};
+use crate::memory::{GpuMemory, NodeFacts, NodeMemory};
+use crate::readiness::readiness;
+use crate::{Policy, score, transitions};
+
+/// Judges one observation of a node, given what is remembered of it.
+///
+/// Deterministic: equal policy, memory and observation give an equal verdict. Never panics, whatever
+/// the observation holds and however its clock jumps. A result counts towards confirmation only if
+/// its probe was asked anew since the last assessment (`ProbeReport::at` moved).
+#[must_use]
 pub fn assess(policy: &Policy, memory: &mut NodeMemory, observation: &Observation) -> Assessment {
-    memory.assessments += 1;
-    unknown_assessment(policy, &observation.resource, observation.at, "not judged yet")
+    let NodeMemory { assessments, checks, probe_times, facts, verdict } = memory;
+    *assessments = assessments.saturating_add(1);
+    let at = observation.at;
+    let age = at.since(observation.frame.at);
+    let empty;
+    let frame = if age > policy.state.stale_after {
+        empty = Frame::empty(observation.frame.at);
+        &empty
+    } else {
+        &observation.frame
+    };
+    let input = Input::new(policy, observation, frame, probe_times, *assessments == 1);
+    let mut judge =
+        Judge::new(policy, &input.probes, &observation.resource, at, *assessments, checks);
+    for check in checks::ALL {
+        check(&input, facts, &mut judge);
+    }
+    judge.sweep(&input, facts);
+    let Judge { mut findings, healthy, healthy_gpus, tallies, caps, mut events, .. } = judge;
+    findings.sort_by(|a, b| badness(a).cmp(&badness(b)).then(points(a).total_cmp(&points(b))));
+
+    let unknown = unknown_reason(&input, age);
+    let node_caps = caps.iter().map(|(cap, _)| cap.clone()).collect();
+    let card = score::node_card(&policy.weights, &tallies, node_caps, unknown);
+    let gpus = gpus(facts, &findings, &healthy, &healthy_gpus, &caps);
+    let readiness = readiness(&input, facts);
+    let headline = headline(card.unknown_reason.as_deref(), &findings, healthy.len());
+    let active = match input.job {
+        Job::Active => true,
+        Job::Idle => false,
+        Job::Unknown => verdict.active.unwrap_or(false),
+    };
+    let mut results = Vec::new();
+    if findings.is_empty() {
+        results = healthy;
+    } else {
+        results.reserve(findings.len() + healthy.len());
+        results.extend(findings.into_iter().map(|found| found.result));
+        results.extend(healthy);
+    }
+    let mut assessment = Assessment {
+        resource: observation.resource.clone(),
+        at,
+        level: card.level,
+        level_since: at,
+        score: card,
+        checks: results,
+        readiness,
+        gpus,
+        active,
+        headline,
+        events: Vec::new(),
+    };
+    transitions::tell(&input, facts, verdict, &mut assessment, &mut events);
+    assessment.events = events;
+    assessment
+}
+
+/// Worst first; among equals, what is confirmed.
+fn badness(found: &Found) -> (std::cmp::Reverse<u8>, bool) {
+    (std::cmp::Reverse(found.result.status.severity()), !found.result.hard)
+}
+
+fn points(found: &Found) -> f64 {
+    found.result.points
+}
+
+/// Why the node cannot be judged at all, if it cannot.
+fn unknown_reason(input: &Input<'_>, age: std::time::Duration) -> Option<String> {
+    let reachable = input.probes.at(ProbeSlot::REACHABLE);
+    if let Some(reason) = reachable.no_answer_reason(ProbeSlot::REACHABLE) {
+        return Some(reason);
+    }
+    if age > input.policy.state.stale_after {
+        let age = crate::text::duration(age);
+        return Some(format!("the newest readings are {age} old"));
+    }
+    (!input.probes.any_answered()).then(|| "no probe answered".to_owned())
+}
+
+fn headline(unknown: Option<&str>, findings: &[Found], healthy: usize) -> String {
+    match (unknown, findings) {
+        (Some(reason), _) => format!("Cannot be judged: {reason}"),
+        (None, []) if healthy == 1 => "The one check is well".to_owned(),
+        (None, []) => format!("All {healthy} checks are well"),
+        (None, [worst]) => sentence(&worst.result.message),
+        (None, [worst, more @ ..]) => {
+            format!("{}; and {} more", sentence(&worst.result.message), more.len())
+        }
+    }
+}
+
+/// With a capital first letter, unless the first word is a name (`eth0 has lost its link`).
+fn sentence(message: &str) -> String {
+    let first_word = message.split(' ').next().unwrap_or_default();
+    let word = first_word.bytes().all(|byte| byte.is_ascii_lowercase());
+    match message.get(..1) {
+        Some(first) if word => format!("{}{}", first.to_ascii_uppercase(), &message[1..]),
+        _ => message.to_owned(),
+    }
+}
+
+/// What one GPU's results add up to.
+#[derive(Default)]
+struct GpuTally {
+    tally: Tally,
+    checks: Vec<usize>,
+}
+
+/// Each GPU as a resource of its own: those that answer, and those that should.
+fn gpus(
+    facts: &NodeFacts,
+    findings: &[Found],
+    healthy: &[sickbay_model::CheckResult],
+    healthy_gpus: &[u16],
+    caps: &[(Cap, u16)],
+) -> Vec<GpuAssessment> {
+    let cards = &facts.gpus;
+    if cards.is_empty() {
+        return Vec::new();
+    }
+    let mut tallies: Vec<GpuTally> = cards
+        .iter()
+        .map(|_| GpuTally { checks: Vec::with_capacity(16), ..GpuTally::default() })
+        .collect();
+    let results = findings
+        .iter()
+        .map(|found| (&found.result, found.gpu))
+        .chain(healthy.iter().zip(healthy_gpus.iter().copied()));
+    let mut hint = 0;
+    for (place, (result, gpu)) in results.enumerate() {
+        let owner = if gpu == NO_GPU {
+            if result.check != CheckKind::GpuMissing.id() {
+                continue;
+            }
+            cards
+                .iter()
+                .position(|card| card.missing_since.is_some() && card.key == result.instance)
+        } else {
+            let is_hint = cards.get(hint).is_some_and(|card| is_owner(card, gpu));
+            if is_hint { Some(hint) } else { cards.iter().position(|card| is_owner(card, gpu)) }
+        };
+        let Some(owner) = owner else { continue };
+        hint = owner;
+        if let Some(sum) = tallies.get_mut(owner) {
+            sum.tally.points += result.points;
+            sum.tally.checks += 1;
+            sum.tally.findings += u32::from(!result.is_healthy());
+            sum.tally.unknown += u32::from(result.status == Status::Unknown);
+            sum.checks.push(place);
+        }
+    }
+    let mut all = Vec::with_capacity(cards.len());
+    for (card, sum) in cards.iter().zip(tallies) {
+        let renumbered =
+            card.missing_since.is_some() && cards.iter().any(|it| is_owner(it, short(card.index)));
+        if !renumbered {
+            all.push(gpu(card, sum, findings, caps));
+        }
+    }
+    all
+}
+
+fn short(index: u32) -> u16 {
+    u16::try_from(index).unwrap_or(NO_GPU)
+}
+
+fn is_owner(card: &GpuMemory, index: u16) -> bool {
+    card.missing_since.is_none() && card.index == u32::from(index)
+}
+
+fn gpu(card: &GpuMemory, sum: GpuTally, findings: &[Found], caps: &[(Cap, u16)]) -> GpuAssessment {
+    let GpuTally { tally, checks } = sum;
+    let gone = card.missing_since.is_some();
+    let own = |(cap, gpu): &&(Cap, u16)| {
+        if gone {
+            cap.check == CheckKind::GpuMissing.id() && cap.instance == card.key
+        } else {
+            *gpu != NO_GPU && u32::from(*gpu) == card.index
+        }
+    };
+    let caps = caps.iter().filter(own).map(|(cap, _)| cap.clone()).collect();
+    let worst = checks.first().and_then(|&place| findings.get(place)).map(|found| &found.result);
+    let unknown = (tally.unknown == tally.checks).then(|| match worst {
+        Some(worst) => worst.message.clone().into_owned(),
+        None => "nothing of it could be judged".to_owned(),
+    });
+    let score = score::gpu_card(&tally, caps, unknown);
+    let headline =
+        worst.map_or(Cow::Borrowed("All checks are well"), |worst| worst.message.clone());
+    let level = score.level;
+    let (index, level_since) = (card.index, card.level_since);
+    GpuAssessment { index, score, level, level_since, checks, headline }
+}
+
+/// The order of levels by badness, for telling better from worse; unknown is no better than any.
+pub(crate) fn level_badness(level: Level) -> u8 {
+    match level {
+        Level::Healthy => 0,
+        Level::Degraded => 1,
+        Level::Unhealthy => 2,
+        Level::Critical => 3,
+        Level::Unknown => 4,
+    }
 }

@@ -1,8 +1,253 @@
-//! Every check, in one list.
+//! Every check, in one list; one file per area.
+//!
+//! To add a check: a line in `check_kinds!`, a function in its area's file, and, if the area is new,
+//! a line in [`ALL`]. A check says what the readings show *now*; confirming, holding and damping are
+//! [`crate::judge`]'s. A check never turns a missing reading into a good answer: it gives none, and
+//! the judge finds out what stopped coming.
 
-use crate::policy::Direction;
+use sickbay_model::{CheckId, Component};
 
-/// The direction of a check's threshold, if it has one.
-pub(crate) fn threshold_direction(_check: &str) -> Option<Direction> {
-    None
+use crate::input::{Input, ProbeSlot};
+use crate::judge::Judge;
+use crate::memory::NodeFacts;
+use crate::policy::{Direction, Policy, Threshold};
+
+mod collection;
+mod filesystem;
+mod gpu;
+mod gpu_errors;
+mod gpu_presence;
+mod memory;
+mod network;
+mod process;
+mod system;
+
+pub(crate) use gpu_presence::key as gpu_key;
+
+/// A check of an area: reads the input, remembers in the facts, answers to the judge.
+pub(crate) type CheckFn = fn(&Input<'_>, &mut NodeFacts, &mut Judge<'_>);
+
+/// Every check, in the order in which they are answered and, among equals, shown.
+pub(crate) const ALL: &[CheckFn] = &[
+    collection::reachable,
+    memory::oom_kills,
+    system::cpu,
+    memory::memory,
+    memory::swap,
+    memory::hardware_errors,
+    system::pressure,
+    filesystem::filesystems,
+    system::file_handles,
+    system::temperature,
+    system::disks,
+    network::latency,
+    network::interfaces,
+    network::default_route,
+    process::expected,
+    process::blocked,
+    process::zombies,
+    gpu_presence::drivers,
+    gpu_presence::missing,
+    gpu::gpus,
+    collection::unanswered,
+];
+
+/// What the instances of a check are, which decides when one that is not seen any more is gone for
+/// good and when it is only not heard of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// One per node.
+    Node,
+    /// A mount point in the inventory.
+    Filesystem,
+    /// An interface in the inventory.
+    Interface,
+    /// Something that the inventory does not list (latency targets).
+    Unlisted,
+    /// A GPU's index in the inventory.
+    Gpu,
+    /// A GPU that was seen before, by its unique key.
+    GpuKey,
+}
+
+macro_rules! check_kinds {
+    ($( $(#[doc = $help:literal])+ $variant:ident = $name:literal, $component:ident, $probe:ident, $scope:ident, $threshold:expr; )*) => {
+        /// Which check; serialised by its name.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+        pub(crate) enum CheckKind {
+            $( $(#[doc = $help])+ #[serde(rename = $name)] $variant, )*
+            /// A check that this version does not know: its memory is dropped.
+            #[serde(other, rename = "retired")] Retired,
+        }
+
+        impl CheckKind {
+            pub(crate) const fn id(self) -> CheckId {
+                CheckId::new(self.name())
+            }
+
+            pub(crate) const fn name(self) -> &'static str {
+                match self { $( Self::$variant => $name, )* Self::Retired => "retired" }
+            }
+
+            pub(crate) const fn component(self) -> Component {
+                match self {
+                    $( Self::$variant => Component::$component, )*
+                    Self::Retired => Component::System,
+                }
+            }
+
+            /// The probe that feeds it, unless it is told otherwise (remote mounts, AMD cards).
+            pub(crate) const fn probe(self) -> ProbeSlot {
+                match self {
+                    $( Self::$variant => ProbeSlot::$probe, )*
+                    Self::Retired => ProbeSlot::HOST,
+                }
+            }
+
+            pub(crate) const fn scope(self) -> Scope {
+                match self { $( Self::$variant => Scope::$scope, )* Self::Retired => Scope::Node }
+            }
+
+            /// Its threshold in a policy, if it has one.
+            pub(crate) fn threshold(self, policy: &Policy) -> Option<Threshold> {
+                let pick: Option<fn(&Policy) -> Threshold> = match self {
+                    $( Self::$variant => $threshold, )*
+                    Self::Retired => None,
+                };
+                pick.map(|pick| pick(policy))
+            }
+        }
+
+        /// The checks of a node and of its GPUs.
+        pub const CATALOGUE: &[CheckDef] = &[ $( CheckDef {
+            id: CheckId::new($name),
+            component: Component::$component,
+            help: concat!($($help),+),
+        }, )* ];
+
+        /// The direction of a check's threshold, if there is a check of this name with a threshold.
+        pub(crate) fn threshold_direction(check: &str) -> Option<Direction> {
+            let kind = match check { $( $name => CheckKind::$variant, )* _ => return None };
+            kind.threshold(&Policy::default()).map(|threshold| threshold.direction)
+        }
+    };
+}
+
+/// One entry of the list of checks: for the reference and for completions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckDef {
+    /// Its name.
+    pub id: CheckId,
+    /// The part of the score it belongs to.
+    pub component: Component,
+    /// What it asks, in one sentence.
+    pub help: &'static str,
+}
+
+check_kinds! {
+    /// A session to the node opens.
+    Reachable = "reachable", Network, REACHABLE, Node, None;
+    /// CPU use, mean over five minutes; context while a job runs and nothing stalls.
+    Cpu = "cpu", System, CPU, Node, Some(|p| p.thresholds.cpu_used);
+    /// Memory use; context while a job runs and nothing stalls.
+    Memory = "memory", System, MEMORY, Node, Some(|p| p.thresholds.memory_used);
+    /// Swap use.
+    Swap = "swap", System, MEMORY, Node, Some(|p| p.thresholds.swap_used);
+    /// The kernel had to kill processes for lack of memory.
+    OomKills = "oom_kills", System, MEMORY, Node, None;
+    /// Memory errors that could not be corrected (EDAC).
+    MemoryErrors = "memory_errors", System, MEMORY, Node, None;
+    /// Tasks wait for CPU.
+    PressureCpu = "pressure_cpu", System, PRESSURE, Node, Some(|p| p.thresholds.pressure_cpu);
+    /// All tasks wait for memory.
+    PressureMemory = "pressure_memory", System, PRESSURE, Node, Some(|p| p.thresholds.pressure_memory);
+    /// All tasks wait for disks.
+    PressureIo = "pressure_io", System, PRESSURE, Node, Some(|p| p.thresholds.pressure_io);
+    /// Space used on a filesystem.
+    FilesystemSpace = "filesystem_space", System, FILESYSTEM, Filesystem, Some(|p| p.thresholds.filesystem_space);
+    /// Inodes used on a filesystem.
+    FilesystemInodes = "filesystem_inodes", System, FILESYSTEM, Filesystem, Some(|p| p.thresholds.filesystem_inodes);
+    /// A filesystem that should be writable is.
+    FilesystemReadOnly = "filesystem_read_only", System, FILESYSTEM, Filesystem, None;
+    /// A mount that is reached over a network answers.
+    FilesystemAnswers = "filesystem_answers", System, REMOTE_FILESYSTEM, Filesystem, None;
+    /// File handles used of the system's limit.
+    FileHandles = "file_handles", System, HOST, Node, Some(|p| p.thresholds.file_handles);
+    /// Degrees that the hottest sensor has left until its own critical limit.
+    Temperature = "temperature", System, SENSORS, Node, Some(|p| p.thresholds.sensor_headroom);
+    /// Disk counters are read; latency and use are information.
+    DiskIo = "disk_io", System, DISK, Node, None;
+    /// Median round trip to a target.
+    Latency = "latency", Network, LATENCY, Unlisted, Some(|p| p.thresholds.latency);
+    /// Unanswered round trips to a target.
+    LatencyLoss = "latency_loss", Network, LATENCY, Unlisted, Some(|p| p.thresholds.latency_loss);
+    /// An interface that is up and had a link still has it.
+    InterfaceLink = "interface_link", Network, NETWORK, Interface, None;
+    /// Packets with errors.
+    InterfaceErrors = "interface_errors", Network, NETWORK, Interface, Some(|p| p.thresholds.interface_errors);
+    /// Packets dropped.
+    InterfaceDrops = "interface_drops", Network, NETWORK, Interface, Some(|p| p.thresholds.interface_drops);
+    /// There is a default route as before, and its interface has a link.
+    DefaultRoute = "default_route", Network, NETWORK, Node, None;
+    /// The processes that the config expects are there.
+    ProcessExpected = "process_expected", Process, PROCESSES, Node, None;
+    /// No process stays in uninterruptible sleep.
+    ProcessBlocked = "process_blocked", Process, PROCESSES, Node, None;
+    /// Zombie processes.
+    ProcessZombies = "process_zombies", Process, PROCESSES, Node, Some(|p| p.thresholds.zombies);
+    /// The GPU driver answers.
+    GpuDriver = "gpu_driver", Gpu, NVIDIA, Unlisted, None;
+    /// A GPU that answered before is gone.
+    GpuMissing = "gpu_missing", Gpu, NVIDIA, GpuKey, None;
+    /// A GPU that the driver lists answers.
+    GpuAnswers = "gpu_answers", Gpu, NVIDIA, Gpu, None;
+    /// Degrees left until the card slows down (T.Limit margin).
+    GpuTemperatureMargin = "gpu_temperature_margin", Gpu, NVIDIA, Gpu, None;
+    /// Temperature against the card's own limits, or 85/92 °C where it tells none.
+    GpuTemperature = "gpu_temperature", Gpu, NVIDIA, Gpu, Some(|p| p.thresholds.gpu_temperature);
+    /// The card slows itself down for heat or power supply.
+    GpuThrottle = "gpu_throttle", Gpu, NVIDIA, Gpu, None;
+    /// Memory errors that ECC could not correct since the driver was loaded.
+    GpuEcc = "gpu_ecc", Gpu, NVIDIA, Gpu, None;
+    /// Memory rows that could not be remapped.
+    GpuRowRemapFailed = "gpu_row_remap_failed", Gpu, NVIDIA, Gpu, None;
+    /// Memory rows that wait for a reset to be remapped.
+    GpuRowRemap = "gpu_row_remap", Gpu, NVIDIA, Gpu, None;
+    /// The PCIe link has all its lanes.
+    GpuPcieWidth = "gpu_pcie_width", Gpu, NVIDIA, Gpu, None;
+    /// Card memory used while no job is on the card.
+    GpuMemory = "gpu_memory", Gpu, NVIDIA, Gpu, Some(|p| p.thresholds.gpu_memory_used);
+    /// A card that says it is busy draws power like one.
+    GpuActivity = "gpu_activity", Gpu, NVIDIA, Gpu, None;
+    /// The links that the card's peers have are active.
+    GpuNvlink = "gpu_nvlink", Gpu, NVIDIA, Gpu, None;
+    /// The driver asks for no recovery action.
+    GpuRecoveryAction = "gpu_recovery_action", Gpu, NVIDIA, Gpu, None;
+    /// Everything there is to judge was judged.
+    JudgementLimit = "judgement_limit", System, HOST, Node, None;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_survive_serialisation() {
+        let mut names: Vec<_> = CATALOGUE.iter().map(|def| def.id.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), CATALOGUE.len());
+        let kind: CheckKind = serde_json::from_str("\"cpu\"").expect("a known check");
+        assert_eq!(kind, CheckKind::Cpu);
+        let kind: CheckKind = serde_json::from_str("\"of_the_future\"").expect("any name");
+        assert_eq!(kind, CheckKind::Retired);
+    }
+
+    #[test]
+    fn directions_are_found_by_name() {
+        assert_eq!(threshold_direction("filesystem_space"), Some(Direction::Above));
+        assert_eq!(threshold_direction("temperature"), Some(Direction::Below));
+        assert_eq!(threshold_direction("reachable"), None);
+        assert_eq!(threshold_direction("nonsense"), None);
+    }
 }

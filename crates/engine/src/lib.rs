@@ -12,6 +12,29 @@ pub use policy::{Policy, ReadinessPolicy, SchedulePolicy, StatePolicy, Threshold
 mod memory;
 pub use memory::NodeMemory;
 
+mod hysteresis;
+pub use hysteresis::ThresholdState;
+
+mod state;
+pub use state::{RESULTS_REMEMBERED, StateMemory};
+
+mod window;
+pub use window::{MeanWindow, WindowMean};
+
+mod input;
+
+mod checks;
+pub use checks::{CATALOGUE as CHECKS, CheckDef};
+
+mod judge;
+mod text;
+
+mod score;
+
+mod readiness;
+
+mod transitions;
+
 mod assess;
 pub use assess::assess;
 
@@ -23,7 +46,3 @@ pub use system::{
     BreakerCounts, CheckCounts, NodeShare, RecoveryCounts, SystemInput, SystemPart, SystemScore,
     system_score,
 };
-
-mod checks;
-mod score;
-mod state;

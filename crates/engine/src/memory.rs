@@ -1,11 +1,181 @@
 //! What must be remembered between observations of a node.
+//!
+//! Written to the store as JSON and read back after a restart, so every field tolerates being
+//! absent. No NaN is ever kept (JSON has none). Everything in here is bounded: checks by
+//! [`MAX_CHECKS`], GPUs by [`MAX_GPUS`], blocked processes by [`MAX_BLOCKED`].
 
 use serde::{Deserialize, Serialize};
+use sickbay_model::{GpuVendor, Level, Status, Timestamp};
 
-/// What must be remembered between observations of a node.
+use crate::checks::CheckKind;
+use crate::hysteresis::ThresholdState;
+use crate::input::ProbeSlot;
+use crate::judge::Standing;
+use crate::state::StateMemory;
+use crate::window::MeanWindow;
+
+/// The most checks that are judged on one node; more are counted and reported, not judged.
+pub(crate) const MAX_CHECKS: usize = 4096;
+/// The most GPUs that are remembered per node.
+pub(crate) const MAX_GPUS: usize = 256;
+/// The most blocked processes that are followed.
+pub(crate) const MAX_BLOCKED: usize = 256;
+
+/// What must be remembered between observations of one node. Opaque: keep it, store it as JSON, and
+/// hand it to [`crate::assess`] again.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NodeMemory {
     /// How many observations were judged.
     pub(crate) assessments: u64,
+    /// One per check, in the order in which they are answered.
+    pub(crate) checks: Vec<CheckMemory>,
+    /// When each probe last ended, by [`crate::input::PROBES`].
+    pub(crate) probe_times: Vec<Option<Timestamp>>,
+    /// Everything that checks remember beyond their own result.
+    pub(crate) facts: NodeFacts,
+    /// What transitions are told from.
+    pub(crate) verdict: VerdictMemory,
+}
+
+impl NodeMemory {
+    /// How many observations were judged with this memory.
+    #[must_use]
+    pub fn assessments(&self) -> u64 {
+        self.assessments
+    }
+
+    /// Whether a training job runs on the node, as last known.
+    #[must_use]
+    pub fn active(&self) -> bool {
+        self.verdict.active.unwrap_or(false)
+    }
+
+    /// Forgets the GPUs that no longer answer: for an operator who took them out on purpose.
+    /// Returns how many.
+    pub fn forget_missing_gpus(&mut self) -> usize {
+        let before = self.facts.gpus.len();
+        self.facts.gpus.retain(|gpu| gpu.missing_since.is_none());
+        before - self.facts.gpus.len()
+    }
+
+    /// Forgets what is known of a check, of one instance or of all (`None`): for a target, mount or
+    /// pattern that was taken out of the config. Returns how many.
+    pub fn forget_check(&mut self, check: &str, instance: Option<&str>) -> usize {
+        let before = self.checks.len();
+        self.checks.retain(|entry| {
+            entry.kind.name() != check
+                || instance.is_some_and(|instance| *entry.instance != *instance)
+        });
+        before - self.checks.len()
+    }
+}
+
+/// What is remembered of one check of one instance.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CheckMemory {
+    pub(crate) kind: CheckKind,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub(crate) instance: Box<str>,
+    /// The probe that fed it last.
+    pub(crate) probe: ProbeSlot,
+    #[serde(default)]
+    pub(crate) state: StateMemory,
+    #[serde(default)]
+    pub(crate) threshold: ThresholdState,
+    /// The status shown last, and since when.
+    pub(crate) shown: Status,
+    pub(crate) since: Timestamp,
+    /// The confirmed status that the last event told of.
+    pub(crate) announced: Status,
+    /// The assessment in which it was last answered, by readings or for lack of them.
+    pub(crate) judged: u64,
+    /// The assessment in which readings last answered it.
+    pub(crate) delivered: u64,
+    /// A fact that the check keeps (a link that was seen up).
+    #[serde(default)]
+    pub(crate) noted: bool,
+    /// The last answer, unless healthy: repeated while its probe is not asked anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) standing: Option<Box<Standing>>,
+}
+
+/// What checks remember beyond their own result.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct NodeFacts {
+    pub(crate) cpu: MeanWindow,
+    pub(crate) pressure_cpu: MeanWindow,
+    pub(crate) pressure_io: MeanWindow,
+    /// The kernel's count of processes killed for lack of memory.
+    pub(crate) oom_kills: Option<f64>,
+    /// When that count last grew.
+    pub(crate) oom_grew_at: Option<Timestamp>,
+    /// The sensor that the temperature finding is about.
+    pub(crate) hot_sensor: Option<String>,
+    /// Processes in state D, and in how many scans in a row.
+    pub(crate) blocked: Vec<BlockedProcess>,
+    /// Every GPU that ever answered.
+    pub(crate) gpus: Vec<GpuMemory>,
+    /// Whether GPU drivers answered and how many GPUs with them, for readiness.
+    #[serde(skip)]
+    pub(crate) answering_gpus: u32,
+}
+
+/// A process in uninterruptible sleep.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct BlockedProcess {
+    pub(crate) pid: u32,
+    pub(crate) name: String,
+    pub(crate) scans: u32,
+}
+
+/// A GPU that answered once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct GpuMemory {
+    /// UUID, else PCI address, else index.
+    pub(crate) key: String,
+    pub(crate) index: u32,
+    pub(crate) vendor: GpuVendor,
+    pub(crate) model: String,
+    /// The card's own limits: constants of the card, kept for when they cannot be read.
+    #[serde(default)]
+    pub(crate) slowdown_limit: Option<f64>,
+    #[serde(default)]
+    pub(crate) shutdown_limit: Option<f64>,
+    /// The most NVLinks that were ever active.
+    #[serde(default)]
+    pub(crate) most_links: f64,
+    /// Since when it claims to be busy at idle power.
+    #[serde(default)]
+    pub(crate) hang_since: Option<Timestamp>,
+    /// Since when it does not answer.
+    #[serde(default)]
+    pub(crate) missing_since: Option<Timestamp>,
+    /// Whether it was ever missing: its return is then confirmed like any recovery.
+    #[serde(default)]
+    pub(crate) was_missing: bool,
+    #[serde(default)]
+    pub(crate) level: Option<Level>,
+    #[serde(default)]
+    pub(crate) level_since: Timestamp,
+}
+
+/// What transitions are told from.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct VerdictMemory {
+    pub(crate) level: Option<Level>,
+    pub(crate) level_since: Timestamp,
+    /// Not healthy since the last recovery.
+    pub(crate) troubled: bool,
+    /// Healthy assessments in a row.
+    pub(crate) well_streak: u32,
+    pub(crate) ready: Option<bool>,
+    pub(crate) active: Option<bool>,
+    pub(crate) boot_id: String,
+    /// Names of the devices last seen, each list once its probe answered.
+    pub(crate) gpus: Option<Vec<String>>,
+    pub(crate) interfaces: Option<Vec<String>>,
+    pub(crate) disks: Option<Vec<String>>,
 }

@@ -1,4 +1,255 @@
-//! From single results to a state that can be relied on.
+//! From single results to a state that can be relied on: soft and hard, recovery, flapping.
+//!
+//! Per check this remembers the last 20 results. The hard status is bounded from both sides: it is
+//! at least as bad as the best of the last `confirm` results, and at most as bad as the worst of
+//! the last `recover` results; evidence is hard at once. Written so, two things hold by
+//! construction: a worse result never gives a better state, and every state ends when its results
+//! end. No time is involved, so that no clock can disturb it.
+//!
+//! `unknown` counts as bad as the last known result, but at least as `unknown`: data that stops
+//! coming never improves a state.
+
+use serde::{Deserialize, Serialize};
+use sickbay_model::Status;
+
+use crate::policy::StatePolicy;
 
 /// How many results a check remembers: the window of flap detection (health model).
 pub const RESULTS_REMEMBERED: u32 = 20;
+
+/// Bits per remembered result; a severity (0 to 4) fits three.
+const RESULT_BITS: u32 = 3;
+const RESULT_MASK: u64 = 0b111;
+const HISTORY_MASK: u64 = (1 << (RESULTS_REMEMBERED * RESULT_BITS)) - 1;
+
+/// Severity of `unknown`, see [`Status::severity`].
+const UNKNOWN: u8 = Status::Unknown.severity();
+
+/// What a check remembers of its results.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StateMemory {
+    /// The last 20 severities, the newest in the lowest bits; zero (healthy) before the first.
+    history: u64,
+    /// The confirmed severity.
+    hard: u8,
+    /// The last severity that was known.
+    last_known: u8,
+    /// Whether it changes too often to be believed.
+    flapping: bool,
+}
+
+impl StateMemory {
+    /// The confirmed status.
+    #[must_use]
+    pub fn hard(&self) -> Status {
+        status_of(self.hard)
+    }
+
+    /// The last status that was known.
+    #[must_use]
+    pub fn last_known(&self) -> Status {
+        status_of(self.last_known)
+    }
+
+    /// Whether the results change too often to be believed one by one.
+    #[must_use]
+    pub fn is_flapping(&self) -> bool {
+        self.flapping
+    }
+
+    /// The confirmed status with flapping counted as degraded at least.
+    #[must_use]
+    pub fn confirmed(&self) -> Status {
+        if self.flapping && self.hard == 0 { Status::Degraded } else { self.hard() }
+    }
+
+    /// Takes one result in. `evidence` makes it hard at once. Whether it flaps is found from the
+    /// results up to this one, and counts from the next one on.
+    pub fn push(&mut self, policy: &StatePolicy, result: Status, evidence: bool) {
+        if result == Status::Healthy && self.history == 0 && self.hard == 0 {
+            self.last_known = 0;
+            self.flapping = false;
+            return;
+        }
+        let severity = if result == Status::Unknown {
+            UNKNOWN.max(self.last_known)
+        } else {
+            self.last_known = result.severity();
+            result.severity()
+        };
+        if result != Status::Unknown && self.hard == UNKNOWN {
+            // What was unknown is known again: nothing to hold on to but that it was not well.
+            self.hard = severity.min(Status::Degraded.severity());
+        }
+        self.history = ((self.history << RESULT_BITS) | u64::from(severity)) & HISTORY_MASK;
+        let at_least = self.last(policy.confirm).min().unwrap_or(0);
+        let at_most = self.last(policy.recover).max().unwrap_or(0);
+        self.hard = self.hard.min(at_most).max(at_least);
+        if evidence {
+            self.hard = self.hard.max(severity);
+        }
+    }
+
+    /// Takes in proof that came without a new measurement.
+    pub fn push_proof(&mut self, result: Status) {
+        self.hard = self.hard.max(result.severity());
+    }
+
+    /// Finds out whether it flaps; to be asked after the result was used.
+    pub fn update_flapping(&mut self, policy: &StatePolicy) {
+        if self.history == 0 && !self.flapping {
+            return;
+        }
+        let changed = self.changed_percent(policy);
+        self.flapping = if self.flapping {
+            changed >= policy.flap_off_percent
+        } else {
+            changed > policy.flap_on_percent
+        };
+    }
+
+    /// Weighted share of changes among the last results, in percent; newer ones weigh more.
+    #[must_use]
+    pub fn changed_percent(&self, policy: &StatePolicy) -> f64 {
+        let transitions = RESULTS_REMEMBERED - 1;
+        let step = (policy.flap_weight_newest - policy.flap_weight_oldest)
+            / f64::from(transitions.saturating_sub(1).max(1));
+        let changes = self.history ^ (self.history >> RESULT_BITS);
+        let weighted: f64 = (0..transitions)
+            .filter(|place| (changes >> (place * RESULT_BITS)) & RESULT_MASK != 0)
+            .map(|place| policy.flap_weight_newest - step * f64::from(place))
+            .sum();
+        100.0 * weighted / f64::from(transitions)
+    }
+
+    /// Whether there is nothing to remember: healthy as far back as it goes.
+    #[must_use]
+    pub fn is_spotless(&self) -> bool {
+        self.history == 0 && self.hard == 0 && !self.flapping
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "masked to three bits")]
+    fn last(&self, count: u32) -> impl Iterator<Item = u8> + use<> {
+        let history = self.history;
+        (0..count.clamp(1, RESULTS_REMEMBERED))
+            .map(move |place| ((history >> (place * RESULT_BITS)) & RESULT_MASK) as u8)
+    }
+}
+
+/// The status of a severity; anything out of range (a damaged memory) is unknown.
+fn status_of(severity: u8) -> Status {
+    const BY_SEVERITY: [Status; 5] =
+        [Status::Healthy, Status::Degraded, Status::Unknown, Status::Unhealthy, Status::Critical];
+    BY_SEVERITY.get(usize::from(severity)).copied().unwrap_or(Status::Unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(letter: char) -> Status {
+        match letter {
+            'h' => Status::Healthy,
+            'd' => Status::Degraded,
+            '?' => Status::Unknown,
+            'u' => Status::Unhealthy,
+            _ => Status::Critical,
+        }
+    }
+
+    fn letter(status: Status) -> char {
+        match status {
+            Status::Healthy => 'h',
+            Status::Degraded => 'd',
+            Status::Unknown => '?',
+            Status::Unhealthy => 'u',
+            Status::Critical => 'c',
+        }
+    }
+
+    fn hard_after(results: &str, evidence: bool) -> String {
+        let policy = StatePolicy::default();
+        let mut memory = StateMemory::default();
+        results
+            .chars()
+            .map(|result| {
+                memory.push(&policy, status(result), evidence && result == 'c');
+                letter(memory.hard())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_severity_is_its_own_status_again() {
+        for letter in "hd?uc".chars() {
+            assert_eq!(status_of(status(letter).severity()), status(letter));
+        }
+        assert_eq!(status_of(7), Status::Unknown);
+    }
+
+    #[test]
+    fn findings_are_confirmed_and_cleared() {
+        for (results, hard) in [
+            ("hcchccc", "hhhhhhc"),
+            // Three bad ones of different badness: hard at the mildest.
+            ("cdc", "hhd"),
+            ("dddc", "hhdd"),
+            ("dddccc", "hhdddc"),
+            // Recovery takes two.
+            ("ccchchh", "hhcccch"),
+            // A step down is confirmed too.
+            ("cccddd", "hhccdd"),
+            // Unknown after critical stays as bad as it was.
+            ("ccc???", "hhcccc"),
+            // Unknown from the start, and back.
+            ("???h", "hh?h"),
+            ("h???dd", "hhh?dd"),
+            // Critical once, then silence: confirmed, as nothing says otherwise.
+            ("c??", "hhc"),
+        ] {
+            assert_eq!(hard_after(results, false), hard, "{results}");
+        }
+        assert_eq!(hard_after("hchh", true), "hcch");
+    }
+
+    #[test]
+    fn flapping_starts_above_30_and_ends_below_25_percent() {
+        let policy = StatePolicy::default();
+        let mut memory = StateMemory::default();
+        let mut flapping_at = None;
+        for step in 0..20 {
+            let result = if step % 2 == 0 { Status::Critical } else { Status::Healthy };
+            memory.push(&policy, result, false);
+            memory.update_flapping(&policy);
+            if memory.is_flapping() && flapping_at.is_none() {
+                flapping_at = Some(step);
+            }
+        }
+        assert_eq!(flapping_at, Some(5), "six changes of 19");
+        assert_eq!(memory.hard(), Status::Healthy, "never three in a row");
+        assert_eq!(memory.confirmed(), Status::Degraded);
+        let mut quiet = 0;
+        while memory.is_flapping() {
+            memory.push(&policy, Status::Healthy, false);
+            memory.update_flapping(&policy);
+            quiet += 1;
+        }
+        assert!((12..=16).contains(&quiet), "{quiet} quiet results");
+        assert_eq!(memory.confirmed(), Status::Healthy);
+    }
+
+    #[test]
+    fn all_changes_weigh_about_one() {
+        let policy = StatePolicy::default();
+        let mut memory = StateMemory::default();
+        for step in 0..40 {
+            memory.push(
+                &policy,
+                if step % 2 == 0 { Status::Degraded } else { Status::Healthy },
+                false,
+            );
+        }
+        assert!((memory.changed_percent(&policy) - 97.5).abs() < 1e-9);
+    }
+}

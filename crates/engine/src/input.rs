@@ -1,0 +1,331 @@
+//! An observation, made ready for the checks: probes by slot, GPU readings as a table.
+//!
+//! Built once per assessment, so that no check searches by string. Everything borrows from the
+//! observation.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sickbay_model::catalogue as metric;
+use sickbay_model::{
+    Frame, GpuDevice, GpuVendor, Inventory, MetricId, Observation, ProbeError, ProbeId,
+    ProbeOutcome, Timestamp, probe,
+};
+
+use crate::Policy;
+
+macro_rules! probes {
+    ($( $place:literal $name:ident; )*) => {
+        /// The probes that the engine knows, by slot.
+        pub(crate) static PROBES: [ProbeId; PROBE_COUNT] = [ $( probe::$name, )* ];
+
+        const PROBE_COUNT: usize = [$( $place ),*].len();
+
+        impl ProbeSlot {
+            $( pub(crate) const $name: Self = Self($place); )*
+        }
+    };
+}
+
+probes! {
+    0 REACHABLE;
+    1 CPU;
+    2 PRESSURE;
+    3 MEMORY;
+    4 FILESYSTEM;
+    5 REMOTE_FILESYSTEM;
+    6 DISK;
+    7 NETWORK;
+    8 LATENCY;
+    9 SENSORS;
+    10 HOST;
+    11 PROCESSES;
+    12 NVIDIA;
+    13 AMD;
+    14 TORCH;
+}
+
+/// How a probe ended, seen from now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum ProbeState<'a> {
+    /// It answered, and not too long ago.
+    Answered,
+    /// There is nothing to ask.
+    NotApplicable(&'a str),
+    /// It failed.
+    Failed(&'a ProbeError),
+    /// It answered too long ago; how long.
+    Stale(Duration),
+    /// The observation does not speak of it.
+    Silent,
+}
+
+/// One probe of an observation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ProbeView<'a> {
+    pub(crate) state: ProbeState<'a>,
+    pub(crate) took: Duration,
+    /// Whether it was asked anew since the last assessment.
+    pub(crate) fresh: bool,
+}
+
+impl ProbeView<'_> {
+    pub(crate) fn answered(&self) -> bool {
+        self.state == ProbeState::Answered
+    }
+
+    pub(crate) fn applies(&self) -> bool {
+        !matches!(self.state, ProbeState::NotApplicable(_))
+    }
+
+    /// Why there is no answer; none if there is one, or nothing to ask.
+    pub(crate) fn no_answer_reason(&self, probe: ProbeSlot) -> Option<String> {
+        match self.state {
+            ProbeState::Answered | ProbeState::NotApplicable(_) => None,
+            ProbeState::Failed(error) => Some(error.message.clone()),
+            ProbeState::Stale(age) => {
+                Some(format!("the probe {} last answered {} s ago", probe.name(), age.as_secs()))
+            }
+            ProbeState::Silent => Some(format!("the probe {} did not report", probe.name())),
+        }
+    }
+}
+
+/// All probes of an observation.
+#[derive(Debug)]
+pub(crate) struct Probes<'a>([ProbeView<'a>; PROBE_COUNT]);
+
+impl<'a> Probes<'a> {
+    fn new(
+        policy: &Policy,
+        observation: &'a Observation,
+        times: &mut Vec<Option<Timestamp>>,
+    ) -> Self {
+        let silent = ProbeView { state: ProbeState::Silent, took: Duration::ZERO, fresh: true };
+        let mut views = [silent; PROBE_COUNT];
+        times.resize(PROBE_COUNT, None);
+        for (place, report) in observation.probes.iter().enumerate() {
+            let Some(slot) = slot_of(&report.probe, place) else { continue };
+            let (Some(view), Some(time)) = (views.get_mut(slot), times.get_mut(slot)) else {
+                continue;
+            };
+            let age = observation.at.since(report.at);
+            let limit = if PROBES.get(slot) == Some(&probe::TORCH) {
+                policy.state.torch_stale_after
+            } else {
+                policy.state.stale_after
+            };
+            let state = match &report.outcome {
+                ProbeOutcome::NotApplicable(why) => ProbeState::NotApplicable(why),
+                ProbeOutcome::Failed(error) => ProbeState::Failed(error),
+                ProbeOutcome::Answered if age > limit => ProbeState::Stale(age),
+                ProbeOutcome::Answered => ProbeState::Answered,
+            };
+            *view = ProbeView { state, took: report.took, fresh: *time != Some(report.at) };
+            *time = Some(report.at);
+        }
+        Self(views)
+    }
+
+    pub(crate) fn at(&self, slot: ProbeSlot) -> &ProbeView<'a> {
+        &self.0[slot.0]
+    }
+
+    pub(crate) fn vendor(&self, vendor: GpuVendor) -> &ProbeView<'a> {
+        self.at(ProbeSlot::of_vendor(vendor))
+    }
+
+    /// Whether anything answered that readings come from.
+    pub(crate) fn any_answered(&self) -> bool {
+        let no_readings = [ProbeSlot::REACHABLE, ProbeSlot::TORCH];
+        (0..PROBE_COUNT)
+            .map(ProbeSlot)
+            .any(|slot| !no_readings.contains(&slot) && self.at(slot).answered())
+    }
+}
+
+/// The place of a probe in [`PROBES`]; always valid. Serialised by the probe's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ProbeSlot(usize);
+
+impl ProbeSlot {
+    pub(crate) fn of_vendor(vendor: GpuVendor) -> Self {
+        match vendor {
+            GpuVendor::Nvidia => Self::NVIDIA,
+            GpuVendor::Amd => Self::AMD,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        static UNNAMED: ProbeId = ProbeId::new("unnamed");
+        match &PROBES.get(self.0).unwrap_or(&UNNAMED).0 {
+            std::borrow::Cow::Borrowed(name) => name,
+            std::borrow::Cow::Owned(_) => "unnamed",
+        }
+    }
+}
+
+impl Serialize for ProbeSlot {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for ProbeSlot {
+    /// A probe that this version does not know becomes the host's own.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let place = PROBES.iter().position(|probe| probe.as_str() == name);
+        Ok(place.map_or(Self::HOST, Self))
+    }
+}
+
+/// Probes mostly come in the same order, so the place is tried first.
+fn slot_of(id: &ProbeId, hint: usize) -> Option<usize> {
+    if PROBES.get(hint) == Some(id) {
+        return Some(hint);
+    }
+    PROBES.iter().position(|known| known == id)
+}
+
+/// What is known of jobs on the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Job {
+    Active,
+    Idle,
+    /// Processes could not be listed.
+    Unknown,
+}
+
+/// An observation, made ready.
+pub(crate) struct Input<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) observation: &'a Observation,
+    pub(crate) frame: &'a Frame,
+    pub(crate) inventory: &'a Inventory,
+    pub(crate) at: Timestamp,
+    pub(crate) probes: Probes<'a>,
+    pub(crate) gpus: Vec<GpuRow<'a>>,
+    pub(crate) job: Job,
+    /// The first observation of this node: rates need a second one.
+    pub(crate) first: bool,
+}
+
+impl<'a> Input<'a> {
+    pub(crate) fn new(
+        policy: &'a Policy,
+        observation: &'a Observation,
+        frame: &'a Frame,
+        times: &mut Vec<Option<Timestamp>>,
+        first: bool,
+    ) -> Self {
+        let probes = Probes::new(policy, observation, times);
+        let job = if !probes.at(ProbeSlot::PROCESSES).answered() {
+            Job::Unknown
+        } else if !observation.processes.training.is_empty()
+            || frame.get(metric::PROCESSES_TRAINING).is_some_and(|count| count > 0.0)
+        {
+            Job::Active
+        } else {
+            Job::Idle
+        };
+        Self {
+            policy,
+            observation,
+            frame,
+            inventory: &observation.inventory,
+            at: observation.at,
+            probes,
+            gpus: gpu_rows(frame, &observation.inventory),
+            job,
+            first,
+        }
+    }
+}
+
+macro_rules! gpu_metrics {
+    ($( $variant:ident = $metric:ident; )*) => {
+        /// The GPU readings that checks look at: a column of the table each.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum GpuColumn { $( $variant, )* }
+
+        const GPU_METRICS: &[MetricId] = &[ $( metric::$metric, )* ];
+        const GPU_COLUMNS: usize = [ $( GpuColumn::$variant, )* ].len();
+    };
+}
+
+gpu_metrics! {
+    Utilization = GPU_UTILIZATION;
+    MemoryUsed = GPU_MEMORY_USED;
+    Temperature = GPU_TEMPERATURE;
+    TemperatureMargin = GPU_TEMPERATURE_MARGIN;
+    TemperatureSlowdown = GPU_TEMPERATURE_SLOWDOWN;
+    TemperatureShutdown = GPU_TEMPERATURE_SHUTDOWN;
+    Power = GPU_POWER;
+    PowerLimit = GPU_POWER_LIMIT;
+    ThrottleReasons = GPU_THROTTLE_REASONS;
+    EccUncorrected = GPU_ECC_UNCORRECTED_VOLATILE;
+    RemapPending = GPU_REMAP_PENDING;
+    RemapFailed = GPU_REMAP_FAILED;
+    PcieWidth = GPU_PCIE_WIDTH;
+    PcieWidthMax = GPU_PCIE_WIDTH_MAX;
+    LinksActive = GPU_NVLINKS_ACTIVE;
+    RecoveryAction = GPU_RECOVERY_ACTION;
+    Processes = GPU_PROCESSES;
+}
+
+/// The readings of one GPU.
+pub(crate) struct GpuRow<'a> {
+    pub(crate) device: &'a GpuDevice,
+    /// Whether any of the readings is there.
+    pub(crate) answers: bool,
+    values: [f64; GPU_COLUMNS],
+}
+
+impl GpuRow<'_> {
+    pub(crate) fn get(&self, column: GpuColumn) -> Option<f64> {
+        self.values.get(column as usize).copied().filter(|value| !value.is_nan())
+    }
+}
+
+fn gpu_rows<'a>(frame: &Frame, inventory: &'a Inventory) -> Vec<GpuRow<'a>> {
+    let mut rows: Vec<GpuRow<'a>> = Vec::with_capacity(inventory.gpus.len());
+    for device in inventory.gpus.iter().take(crate::memory::MAX_GPUS) {
+        if !rows.iter().any(|row| row.device.index == device.index) {
+            rows.push(GpuRow { device, answers: false, values: [f64::NAN; GPU_COLUMNS] });
+        }
+    }
+    if rows.is_empty() {
+        return rows;
+    }
+    let series = frame.layout.series();
+    for (column, &metric) in GPU_METRICS.iter().enumerate() {
+        for (hint, &slot) in frame.layout.slots(metric).iter().enumerate() {
+            let (Some(value), Some(series)) = (frame.at_slot(slot), series.get(slot.0 as usize))
+            else {
+                continue;
+            };
+            let Some(index) = parse_index(&series.instance) else { continue };
+            let hinted = rows.get(hint).is_some_and(|row| row.device.index == index);
+            let place = if hinted {
+                Some(hint)
+            } else {
+                rows.iter().position(|row| row.device.index == index)
+            };
+            let Some(row) = place.and_then(|place| rows.get_mut(place)) else { continue };
+            row.answers = true;
+            if let Some(cell) = row.values.get_mut(column) {
+                *cell = value;
+            }
+        }
+    }
+    rows
+}
+
+/// A GPU's index as metrics write it: decimal, nothing else.
+pub(crate) fn parse_index(text: &str) -> Option<u32> {
+    match text.as_bytes() {
+        [digit @ b'0'..=b'9'] => Some(u32::from(digit - b'0')),
+        _ => text.parse().ok(),
+    }
+}

@@ -1,0 +1,563 @@
+//! From a check's answer to a check result: confirmed, held, damped, counted.
+//!
+//! Checks open a slot (their memory), and close it with an answer. The judge adds what needs a past:
+//! soft or hard, since when, flapping, the cap on the score, the event of a change. What no check
+//! answered although it was answered before becomes unknown, unless it is known to be gone
+//! ([`Judge::sweep`]). The hot path, a check that was and is well, compares one key and writes one
+//! result.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+use sickbay_model::{
+    Advice, CheckResult, Component, Event, EventId, EventKind, Evidence, Level, ResourceId, Status,
+    Timestamp,
+};
+
+use crate::Policy;
+use crate::assessment::Cap;
+use crate::checks::CheckKind;
+use crate::input::{ProbeSlot, Probes};
+use crate::memory::{CheckMemory, MAX_CHECKS};
+use crate::policy::Threshold;
+use crate::text;
+
+mod sweep;
+
+/// A result that belongs to no GPU; else results carry the driver's index.
+pub(crate) const NO_GPU: u16 = u16::MAX;
+
+/// The share of its points that a check keeps while a finding is not confirmed: a first sighting
+/// costs at most a fifth, so that it cannot carry the score over the line of a level by itself.
+const SOFT_KEEPS: f64 = 0.8;
+
+/// What a check says of now.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: Status,
+    /// How well, 0 to 100.
+    pub(crate) points: f64,
+    pub(crate) message: Cow<'static, str>,
+    pub(crate) evidence: Vec<Evidence>,
+    pub(crate) advice: Option<Advice>,
+    /// Proof and not a sample: confirmed at once.
+    pub(crate) proof: bool,
+}
+
+impl Answer {
+    pub(crate) const fn healthy(message: &'static str) -> Self {
+        Self {
+            status: Status::Healthy,
+            points: 100.0,
+            message: Cow::Borrowed(message),
+            evidence: Vec::new(),
+            advice: None,
+            proof: false,
+        }
+    }
+
+    /// A finding without a scale: the points are the most that its status may have.
+    pub(crate) fn finding(status: Status, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status,
+            points: if status == Status::Unknown { 0.0 } else { most_points(status) },
+            message: message.into(),
+            evidence: Vec::new(),
+            advice: None,
+            proof: false,
+        }
+    }
+
+    pub(crate) fn unknown(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::finding(Status::Unknown, reason)
+    }
+
+    /// Nothing works at all: no points.
+    pub(crate) fn points(mut self, points: f64) -> Self {
+        self.points = points;
+        self
+    }
+
+    pub(crate) fn proof(mut self) -> Self {
+        self.proof = true;
+        self
+    }
+
+    pub(crate) fn advice(mut self, advice: impl Into<Cow<'static, str>>) -> Self {
+        self.advice = Some(Advice(advice.into()));
+        self
+    }
+
+    pub(crate) fn evidence(
+        mut self,
+        what: impl Into<Cow<'static, str>>,
+        value: String,
+        threshold: Option<String>,
+    ) -> Self {
+        self.evidence.push(Evidence { what: what.into(), value, threshold });
+        self
+    }
+}
+
+/// The last answer of a check that was not healthy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Standing {
+    status: Status,
+    points: f64,
+    message: Cow<'static, str>,
+    #[serde(default)]
+    evidence: Vec<Evidence>,
+    #[serde(default)]
+    advice: Option<Advice>,
+}
+
+/// A check's open memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slot {
+    place: usize,
+    kind: CheckKind,
+    gpu: u16,
+}
+
+/// A finding, with what sorting and grouping need.
+pub(crate) struct Found {
+    pub(crate) result: CheckResult,
+    pub(crate) gpu: u16,
+}
+
+/// Sums over the checks of one component.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) points: f64,
+    pub(crate) checks: u32,
+    pub(crate) findings: u32,
+    pub(crate) unknown: u32,
+}
+
+/// Everything that the judge brings together.
+pub(crate) struct Judge<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) probes: &'a Probes<'a>,
+    pub(crate) resource: &'a ResourceId,
+    pub(crate) at: Timestamp,
+    /// The number of this assessment.
+    number: u64,
+    entries: &'a mut Vec<CheckMemory>,
+    /// Where the next check's memory is expected.
+    cursor: usize,
+    /// The order in which memories were used, kept once it differs from the expected.
+    order: Option<Vec<usize>>,
+    beyond_limit: u32,
+    pub(crate) findings: Vec<Found>,
+    pub(crate) healthy: Vec<CheckResult>,
+    pub(crate) healthy_gpus: Vec<u16>,
+    pub(crate) tallies: [Tally; Component::ALL.len()],
+    pub(crate) caps: Vec<(Cap, u16)>,
+    pub(crate) events: Vec<Event>,
+}
+
+impl<'a> Judge<'a> {
+    pub(crate) fn new(
+        policy: &'a Policy,
+        probes: &'a Probes<'a>,
+        resource: &'a ResourceId,
+        at: Timestamp,
+        number: u64,
+        entries: &'a mut Vec<CheckMemory>,
+    ) -> Self {
+        let expected = entries.len();
+        Self {
+            policy,
+            probes,
+            resource,
+            at,
+            number,
+            entries,
+            cursor: 0,
+            order: None,
+            beyond_limit: 0,
+            findings: Vec::new(),
+            healthy: Vec::with_capacity(expected),
+            healthy_gpus: Vec::with_capacity(expected),
+            tallies: [Tally::default(); Component::ALL.len()],
+            caps: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// How many checks there were beyond what can be remembered.
+    pub(crate) fn beyond_limit(&self) -> u32 {
+        self.beyond_limit
+    }
+
+    /// Opens the memory of a check with one answer per node.
+    pub(crate) fn open(&mut self, kind: CheckKind) -> Option<Slot> {
+        self.open_instance(kind, "", kind.probe(), NO_GPU)
+    }
+
+    /// Opens the memory of one instance of a check. None if it was answered already, or if there are
+    /// more checks than can be remembered (which is counted and shown).
+    pub(crate) fn open_instance(
+        &mut self,
+        kind: CheckKind,
+        instance: &str,
+        probe: ProbeSlot,
+        gpu: u16,
+    ) -> Option<Slot> {
+        let place = match self.entries.get(self.cursor) {
+            Some(entry) if entry.kind == kind && *entry.instance == *instance => self.cursor,
+            _ => self.find_or_add(kind, instance, probe)?,
+        };
+        self.cursor = place + 1;
+        let entry = self.entries.get_mut(place)?;
+        if entry.judged == self.number {
+            return None;
+        }
+        entry.judged = self.number;
+        entry.probe = probe;
+        if let Some(order) = &mut self.order {
+            order.push(place);
+        }
+        Some(Slot { place, kind, gpu })
+    }
+
+    #[cold]
+    fn find_or_add(&mut self, kind: CheckKind, instance: &str, probe: ProbeSlot) -> Option<usize> {
+        if self.order.is_none() {
+            // Up to here the order was the expected one.
+            self.order = Some((0..self.cursor.min(self.entries.len())).collect());
+        }
+        let found = self
+            .entries
+            .iter()
+            .position(|entry| entry.kind == kind && *entry.instance == *instance);
+        if found.is_some() {
+            return found;
+        }
+        if self.entries.len() >= MAX_CHECKS {
+            self.beyond_limit = self.beyond_limit.saturating_add(1);
+            return None;
+        }
+        self.entries.push(CheckMemory {
+            kind,
+            instance: instance.into(),
+            probe,
+            state: crate::state::StateMemory::default(),
+            threshold: crate::hysteresis::ThresholdState::default(),
+            shown: Status::Healthy,
+            since: self.at,
+            announced: Status::Healthy,
+            judged: 0,
+            delivered: 0,
+            noted: false,
+            standing: None,
+        });
+        Some(self.entries.len() - 1)
+    }
+
+    /// Whether a check was ever answered here.
+    pub(crate) fn remembers(&self, kind: CheckKind, instance: &str) -> bool {
+        let matches = |entry: &CheckMemory| entry.kind == kind && *entry.instance == *instance;
+        self.entries.get(self.cursor).is_some_and(matches) || self.entries.iter().any(matches)
+    }
+
+    /// Whether a check with one answer per node was answered in this assessment.
+    pub(crate) fn is_answered(&self, kind: CheckKind) -> bool {
+        self.entries.iter().any(|entry| {
+            entry.kind == kind && entry.instance.is_empty() && entry.judged == self.number
+        })
+    }
+
+    /// A fact that a check keeps about its instance: set once true.
+    pub(crate) fn note(&mut self, slot: Slot, fact: bool) -> bool {
+        let Some(entry) = self.entries.get_mut(slot.place) else { return fact };
+        entry.noted |= fact;
+        entry.noted
+    }
+
+    /// Closes a slot whose question does not arise any more (an interface was taken down on
+    /// purpose): no result, and nothing is held on to.
+    pub(crate) fn retire(&mut self, slot: Slot) {
+        if let Some(entry) = self.entries.get_mut(slot.place) {
+            entry.kind = CheckKind::Retired;
+        }
+    }
+
+    /// Judges a value by the check's threshold, with hysteresis, and closes the slot.
+    pub(crate) fn close_threshold(
+        &mut self,
+        slot: Slot,
+        value: f64,
+        quantity: &text::Quantity<'_>,
+    ) {
+        let answer = self.threshold_answer(slot, value, quantity);
+        self.close(slot, answer);
+    }
+
+    /// Judges a value by the check's threshold, with hysteresis.
+    pub(crate) fn threshold_answer(
+        &mut self,
+        slot: Slot,
+        value: f64,
+        quantity: &text::Quantity<'_>,
+    ) -> Answer {
+        let Some(entry) = self.entries.get_mut(slot.place) else {
+            return Answer::unknown("its memory is lost");
+        };
+        let Some(threshold) = threshold_of(self.policy, slot.kind, &entry.instance) else {
+            return Answer::healthy(quantity.well);
+        };
+        let status = entry.threshold.judge(&threshold, &self.policy.hysteresis, value, self.at);
+        if status == Status::Healthy {
+            return Answer::healthy(quantity.well);
+        }
+        let points = threshold.points(value, quantity.far_end).min(most_points(status));
+        let (message, evidence) = quantity.raised(&threshold, value, status);
+        let mut answer = Answer::finding(status, message).points(points);
+        answer.evidence.push(evidence);
+        if let Some(advice) = quantity.advice {
+            answer = answer.advice(advice);
+        }
+        answer
+    }
+
+    /// Whether a slot's threshold is raised now.
+    pub(crate) fn is_raised(&self, slot: Slot) -> bool {
+        self.entries.get(slot.place).is_some_and(|entry| entry.threshold.is_raised())
+    }
+
+    /// Closes a slot with an answer that readings gave.
+    pub(crate) fn close(&mut self, slot: Slot, answer: Answer) {
+        let Some(entry) = self.entries.get_mut(slot.place) else { return };
+        entry.delivered = self.number;
+        let settled = answer.status == Status::Healthy
+            && entry.shown == Status::Healthy
+            && entry.announced == Status::Healthy
+            && entry.state.is_spotless();
+        if !settled {
+            self.settle(slot, answer, true);
+            return;
+        }
+        if entry.since > self.at {
+            entry.since = self.at;
+        }
+        entry.standing = None;
+        let since = entry.since;
+        let took = self.probes.at(entry.probe).took;
+        let instance = text::instance(slot.kind.scope(), &entry.instance);
+        let tally = &mut self.tallies[slot.kind.component() as usize];
+        tally.points += 100.0;
+        tally.checks += 1;
+        self.healthy.push(CheckResult {
+            check: slot.kind.id(),
+            instance,
+            component: slot.kind.component(),
+            status: Status::Healthy,
+            points: 100.0,
+            message: answer.message,
+            evidence: Vec::new(),
+            advice: None,
+            since,
+            at: self.at,
+            took,
+            hard: false,
+        });
+        self.healthy_gpus.push(slot.gpu);
+    }
+
+    /// Closes a slot for which no reading came, and says why.
+    pub(crate) fn close_unknown(&mut self, slot: Slot, reason: String, advice: Option<Advice>) {
+        let mut answer = Answer::unknown(reason);
+        answer.advice = advice;
+        self.settle(slot, answer, false);
+    }
+
+    /// Everything that needs a past: confirms, holds, damps, tells.
+    fn settle(&mut self, slot: Slot, answer: Answer, remember: bool) {
+        let Some(entry) = self.entries.get_mut(slot.place) else { return };
+        let probe = self.probes.at(entry.probe);
+        let was_flapping = entry.state.is_flapping();
+        if probe.fresh {
+            entry.state.push(&self.policy.state, answer.status, answer.proof);
+        } else if answer.proof {
+            entry.state.push_proof(answer.status);
+        }
+        let confirmed = entry.state.confirmed();
+        if remember {
+            entry.standing = standing(&answer);
+        }
+        let last_known = entry.state.last_known();
+        let shown =
+            show(&self.policy.state, answer, confirmed, was_flapping, last_known, &entry.state);
+        if shown.status != entry.shown || entry.since > self.at {
+            entry.since = self.at;
+            entry.shown = shown.status;
+        }
+        if probe.fresh {
+            entry.state.update_flapping(&self.policy.state);
+        }
+        let told = entry.state.confirmed();
+        let instance = text::instance(slot.kind.scope(), &entry.instance);
+        if !(was_flapping && entry.state.is_flapping()) {
+            let event =
+                transition(slot.kind, &entry.instance, entry.announced, told, &shown.message);
+            entry.announced = told;
+            if let Some((kind, message)) = event {
+                let mut details = std::collections::BTreeMap::new();
+                details.insert("check".to_owned(), slot.kind.name().to_owned());
+                if !entry.instance.is_empty() {
+                    details.insert("instance".to_owned(), entry.instance.to_string());
+                }
+                details.insert("status".to_owned(), told.as_str().to_owned());
+                self.events.push(Event {
+                    id: EventId(0),
+                    at: self.at,
+                    kind,
+                    resource: Some(self.resource.clone()),
+                    message,
+                    details,
+                });
+            }
+        }
+        let result = CheckResult {
+            check: slot.kind.id(),
+            instance: instance.clone(),
+            component: slot.kind.component(),
+            status: shown.status,
+            points: shown.points,
+            message: shown.message,
+            evidence: shown.evidence,
+            advice: shown.advice,
+            since: entry.since,
+            at: self.at,
+            took: probe.took,
+            hard: shown.hard,
+        };
+        if let Some(limit) = Level::cap(confirmed) {
+            let cap = Cap { limit, check: slot.kind.id(), instance, status: confirmed };
+            self.caps.push((cap, slot.gpu));
+        }
+        self.push(result, slot.gpu);
+    }
+
+    fn push(&mut self, result: CheckResult, gpu: u16) {
+        let tally = &mut self.tallies[result.component as usize];
+        tally.points += result.points;
+        tally.checks += 1;
+        tally.unknown += u32::from(result.status == Status::Unknown);
+        tally.findings += u32::from(!result.is_healthy());
+        if result.is_healthy() {
+            self.healthy.push(result);
+            self.healthy_gpus.push(gpu);
+        } else {
+            self.findings.push(Found { result, gpu });
+        }
+    }
+}
+
+/// The most points that a check may have with this status: the top of the level.
+pub(crate) fn most_points(status: Status) -> f64 {
+    Level::cap(status).unwrap_or(100.0)
+}
+
+/// A check's threshold in a policy, overrides considered.
+fn threshold_of(policy: &Policy, kind: CheckKind, instance: &str) -> Option<Threshold> {
+    let threshold = kind.threshold(policy)?;
+    let other = policy.overrides.iter().find(|entry| {
+        entry.check == kind.name() && entry.instance.as_deref().is_none_or(|it| it == instance)
+    });
+    Some(match other {
+        None => threshold,
+        Some(other) => Threshold { warning: other.warning, critical: other.critical, ..threshold },
+    })
+}
+
+fn standing(answer: &Answer) -> Option<Box<Standing>> {
+    (answer.status != Status::Healthy).then(|| {
+        Box::new(Standing {
+            status: answer.status,
+            points: answer.points,
+            message: answer.message.clone(),
+            evidence: answer.evidence.clone(),
+            advice: answer.advice.clone(),
+        })
+    })
+}
+
+/// What is shown of an answer.
+struct Shown {
+    status: Status,
+    points: f64,
+    message: Cow<'static, str>,
+    evidence: Vec<Evidence>,
+    advice: Option<Advice>,
+    hard: bool,
+}
+
+/// Brings an answer and the confirmed status together.
+///
+/// Unknown is shown as such, with no points, and says what it was before. A finding worse than what
+/// is confirmed is soft: it is shown, but costs at most a fifth of the points. One that is better is
+/// held at what is confirmed until the recovery is confirmed too.
+fn show(
+    policy: &crate::policy::StatePolicy,
+    answer: Answer,
+    confirmed: Status,
+    flapping: bool,
+    last_known: Status,
+    state: &crate::state::StateMemory,
+) -> Shown {
+    let Answer { status, points, message, evidence, advice, .. } = answer;
+    let points = points.clamp(0.0, 100.0);
+    let (raw, hard) = (status.severity(), confirmed.severity());
+    let mut shown = Shown { status, points, message, evidence, advice, hard: false };
+    if status == Status::Unknown {
+        shown.points = 0.0;
+        shown.hard = hard >= raw;
+        if hard > raw && last_known != Status::Healthy {
+            let _ = write!(shown.message.to_mut(), "; {last_known} when last measured");
+        }
+    } else if raw > hard {
+        shown.points = points.max(SOFT_KEEPS * most_points(confirmed));
+    } else {
+        shown.points = points.min(most_points(confirmed));
+        shown.hard = hard > 0;
+        if raw < hard {
+            shown.status = confirmed;
+            if flapping && state.hard() == Status::Healthy {
+                let percent = state.changed_percent(policy);
+                let _ = write!(
+                    shown.message.to_mut(),
+                    "; flapping: it changed in {percent:.0} % of the last results"
+                );
+            } else {
+                let _ = write!(
+                    shown.message.to_mut(),
+                    "; held at {confirmed} until the recovery is confirmed"
+                );
+            }
+        }
+    }
+    shown
+}
+
+/// The event of a change of the confirmed status, if it is worth one.
+fn transition(
+    kind: CheckKind,
+    instance: &str,
+    before: Status,
+    now: Status,
+    message: &str,
+) -> Option<(EventKind, String)> {
+    let name = kind.name();
+    let of = if instance.is_empty() { "" } else { " of " };
+    if now.severity() > before.severity() {
+        Some((EventKind::HealthCheckFailed, format!("{name}{of}{instance} is {now}: {message}")))
+    } else if now == Status::Healthy && before != Status::Healthy {
+        let text = format!("{name}{of}{instance} is healthy again, was {before}");
+        Some((EventKind::HealthCheckPassed, text))
+    } else {
+        None
+    }
+}

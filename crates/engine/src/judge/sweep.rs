@@ -1,0 +1,159 @@
+//! What was answered before and is not any more.
+//!
+//! Loss of data is a signal. A check that has a memory but no answer in this assessment is unknown,
+//! with the reason, unless it is known why its question does not arise any more: its probe says that
+//! there is nothing to ask, or the inventory of a probe that answered does not list its thing.
+
+use std::borrow::Cow;
+
+use sickbay_model::Status;
+
+use super::{Answer, Judge, NO_GPU, Slot};
+use crate::checks::{CheckKind, Scope};
+use crate::input::{Input, ProbeState, parse_index};
+use crate::memory::{CheckMemory, NodeFacts};
+
+/// What becomes of a memory without an answer.
+enum Fate {
+    /// Its thing is gone: no result; forgotten.
+    Gone,
+    /// Its probe was not asked anew: the last answer stands.
+    Stands,
+    /// It cannot be judged, and why.
+    Unknown(Cow<'static, str>),
+}
+
+impl Judge<'_> {
+    /// Answers for every memory that no check answered, and puts the memories into the order in
+    /// which they were used.
+    pub(crate) fn sweep(&mut self, input: &Input<'_>, facts: &NodeFacts) {
+        if self.order.is_none() && self.cursor >= self.entries.len() {
+            return;
+        }
+        for place in 0..self.entries.len() {
+            let Some(entry) = self.entries.get(place) else { continue };
+            if entry.judged == self.number || entry.kind == CheckKind::Retired {
+                continue;
+            }
+            let fate = self.fate(entry, input, facts);
+            self.meet(place, fate);
+        }
+        self.reorder();
+    }
+
+    fn fate(&self, entry: &CheckMemory, input: &Input<'_>, facts: &NodeFacts) -> Fate {
+        let probe = self.probes.at(entry.probe);
+        match probe.state {
+            ProbeState::NotApplicable(_) => return Fate::Gone,
+            ProbeState::Answered => {}
+            // The check of the probe itself is answered by its area; an instance of it that stands
+            // for all (a failed scan of mounts) ends with the failure.
+            _ => {
+                let reason = probe.no_answer_reason(entry.probe).unwrap_or_default();
+                return Fate::Unknown(reason.into());
+            }
+        }
+        if !is_there(entry, input, facts) {
+            return Fate::Gone;
+        }
+        let unheard = self.number.saturating_sub(entry.delivered);
+        if unheard > u64::from(self.policy.state.forget_after_assessments) {
+            return Fate::Gone;
+        }
+        if !probe.fresh && entry.shown != Status::Unknown {
+            return Fate::Stands;
+        }
+        let probe = entry.probe.name();
+        Fate::Unknown(
+            format!("the probe {probe} answered, but not with what this is judged by").into(),
+        )
+    }
+
+    fn meet(&mut self, place: usize, fate: Fate) {
+        let number = self.number;
+        let Some(entry) = self.entries.get_mut(place) else { return };
+        let gpu = if entry.kind.scope() == Scope::Gpu {
+            let index = parse_index(&entry.instance);
+            index.and_then(|index| u16::try_from(index).ok()).unwrap_or(NO_GPU)
+        } else {
+            NO_GPU
+        };
+        let slot = Slot { place, kind: entry.kind, gpu };
+        match fate {
+            Fate::Gone => {
+                entry.kind = CheckKind::Retired;
+                return;
+            }
+            Fate::Stands => {
+                entry.judged = number;
+                let answer = match entry.standing.as_deref() {
+                    None => Answer::healthy("as it was when last measured"),
+                    Some(last) => Answer {
+                        status: last.status,
+                        points: last.points,
+                        message: last.message.clone(),
+                        evidence: last.evidence.clone(),
+                        advice: last.advice.clone(),
+                        proof: false,
+                    },
+                };
+                self.settle(slot, answer, false);
+            }
+            Fate::Unknown(reason) => {
+                entry.judged = number;
+                if !self.probes.at(entry.probe).answered() {
+                    // Silence of the whole probe is no sign that the thing is gone.
+                    entry.delivered = number;
+                }
+                let subject = subject(entry);
+                self.settle(slot, Answer::unknown(format!("{subject}: {reason}")), false);
+            }
+        }
+        if let Some(order) = &mut self.order {
+            order.push(place);
+        }
+    }
+
+    /// Brings the memories into the order of use, so that the next assessment finds them in turn.
+    fn reorder(&mut self) {
+        let number = self.number;
+        if let Some(order) = self.order.take() {
+            let mut old: Vec<Option<CheckMemory>> =
+                std::mem::take(self.entries).into_iter().map(Some).collect();
+            for place in order {
+                if let Some(entry) = old.get_mut(place).and_then(Option::take) {
+                    self.entries.push(entry);
+                }
+            }
+            self.entries.extend(old.into_iter().flatten());
+        }
+        self.entries.retain(|entry| entry.kind != CheckKind::Retired && entry.judged == number);
+    }
+}
+
+fn subject(entry: &CheckMemory) -> String {
+    if entry.instance.is_empty() {
+        entry.kind.name().to_owned()
+    } else {
+        format!("{} of {}", entry.kind.name(), entry.instance)
+    }
+}
+
+/// Whether the thing that a check is about is still there, where its probe answered.
+fn is_there(entry: &CheckMemory, input: &Input<'_>, facts: &NodeFacts) -> bool {
+    let instance = &*entry.instance;
+    match entry.kind.scope() {
+        Scope::Node => true,
+        Scope::Filesystem => {
+            input.inventory.filesystems.iter().any(|filesystem| filesystem.mount_point == instance)
+        }
+        Scope::Interface => {
+            input.inventory.interfaces.iter().any(|interface| interface.name == instance)
+        }
+        // An empty instance stood for a probe that failed as a whole.
+        Scope::Unlisted => !instance.is_empty(),
+        Scope::Gpu => parse_index(instance)
+            .is_some_and(|index| input.gpus.iter().any(|row| row.device.index == index)),
+        Scope::GpuKey => facts.gpus.iter().any(|gpu| gpu.key == instance),
+    }
+}

@@ -1,0 +1,123 @@
+//! Means over a stretch of time, so that a spike is not a finding.
+//!
+//! A value stands for the time since the previous one (a share of CPU time is measured exactly so),
+//! but at most for [`LONGEST_GAP`]: what was not watched is not known. The number of samples is
+//! bounded.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sickbay_model::Timestamp;
+
+/// The longest time that one value may stand for: one idle polling interval and its jitter, twice.
+const LONGEST_GAP: Duration = Duration::from_secs(132);
+
+/// The most samples kept; the oldest go first. At 5 s this is more than ten minutes.
+const MAX_SAMPLES: usize = 128;
+
+/// A time-weighted mean over the last stretch of time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MeanWindow {
+    /// When a value was measured, for how many milliseconds it stands, and what it was.
+    samples: VecDeque<(Timestamp, u64, f64)>,
+}
+
+/// What a window knows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WindowMean {
+    /// Mean over the time that was watched.
+    pub observed: f64,
+    /// Mean over the whole window, with the time that was not watched counted as zero: what can be
+    /// *proven* to have been used.
+    pub proven: f64,
+}
+
+impl MeanWindow {
+    /// Adds a value. A clock that went back starts the window anew.
+    pub fn push(&mut self, at: Timestamp, value: f64, window: Duration) {
+        let previous = self.samples.back().map(|&(previous, ..)| previous);
+        if previous.is_some_and(|previous| at < previous) {
+            self.samples.clear();
+        }
+        let stands_for = match self.samples.back() {
+            Some(&(previous, ..)) => at.since(previous).min(LONGEST_GAP).min(window),
+            None => Duration::ZERO,
+        };
+        let oldest = at.minus(window);
+        while self.samples.front().is_some_and(|&(sample, ..)| sample <= oldest)
+            || self.samples.len() >= MAX_SAMPLES
+        {
+            self.samples.pop_front();
+        }
+        let milliseconds = u64::try_from(stands_for.as_millis()).unwrap_or(u64::MAX);
+        self.samples.push_back((at, milliseconds, value));
+    }
+
+    /// The mean over the window that ends with the newest value; none before the first.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of a window fit f64")]
+    pub fn mean(&self, window: Duration) -> Option<WindowMean> {
+        let &(newest, _, last_value) = self.samples.back()?;
+        let whole = window.as_millis() as f64;
+        let (mut weight, mut sum) = (0.0, 0.0);
+        for &(at, milliseconds, value) in &self.samples {
+            // The oldest sample may reach out of the window: only the part within counts.
+            let left = whole - newest.since(at).as_millis() as f64;
+            let counts = (milliseconds as f64).min(left.max(0.0));
+            weight += counts;
+            sum += counts * value;
+        }
+        if weight <= 0.0 || whole <= 0.0 {
+            return Some(WindowMean { observed: last_value, proven: 0.0 });
+        }
+        Some(WindowMean { observed: sum / weight, proven: sum / whole.max(weight) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: Duration = Duration::from_secs(300);
+
+    fn run(story: &[(i64, f64)]) -> (i64, i64) {
+        let mut window = MeanWindow::default();
+        for &(second, value) in story {
+            window.push(Timestamp::from_unix_ms(second * 1000), value, WINDOW);
+        }
+        let mean = window.mean(WINDOW).expect("a value");
+        #[expect(clippy::cast_possible_truncation, reason = "percent")]
+        (mean.observed.round() as i64, mean.proven.round() as i64)
+    }
+
+    #[test]
+    fn weighs_by_time() {
+        for (story, observed, proven) in [
+            (&[(0, 100.0)][..], 100, 0),
+            (&[(0, 0.0), (30, 100.0)], 100, 10),
+            // 60 s of 100 % within 300 s.
+            (&[(0, 0.0), (120, 0.0), (240, 0.0), (300, 100.0)], 20, 20),
+            (&[(0, 0.0), (100, 90.0), (200, 90.0), (300, 90.0)], 90, 90),
+            // Uneven steps: 10 s of 100 %, then 90 s of 0 %.
+            (&[(0, 0.0), (10, 100.0), (100, 0.0)], 10, 3),
+            // A gap of an hour stands for two minutes at most, and pushes all else out.
+            (&[(0, 0.0), (60, 0.0), (3660, 100.0)], 100, 44),
+            // The clock goes back: starts anew.
+            (&[(1000, 100.0), (1100, 100.0), (10, 50.0)], 50, 0),
+        ] {
+            assert_eq!(run(story), (observed, proven), "{story:?}");
+        }
+    }
+
+    #[test]
+    fn is_bounded() {
+        let mut window = MeanWindow::default();
+        for millisecond in 0..10_000 {
+            window.push(Timestamp::from_unix_ms(millisecond), 1.0, WINDOW);
+        }
+        assert!(window.samples.len() <= MAX_SAMPLES);
+        assert_eq!(window.mean(WINDOW).map(|mean| mean.observed), Some(1.0));
+    }
+}
