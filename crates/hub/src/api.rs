@@ -60,9 +60,9 @@ struct Shared {
     hub: HubStatusSource,
     clock: Clock,
     limits: Limits,
-    host_names: Vec<String>,
     counters: HttpCounters,
     sessions: Arc<Sessions>,
+    guard: Arc<Guard>,
     cache: AnswerCache,
     exposition: Exposition,
     store_reads: Arc<Semaphore>,
@@ -81,10 +81,18 @@ impl ApiContext {
         counters: HttpCounters,
     ) -> Self {
         let limits = listen.limits.clone();
+        let sessions = Arc::new(Sessions::new(listen.token.clone()));
+        let guard = Arc::new(Guard::new(
+            &limits,
+            Arc::clone(&sessions),
+            listen.host_names.clone(),
+            clock.clone(),
+            counters.clone(),
+        ));
         Self {
             shared: Arc::new(Shared {
-                sessions: Arc::new(Sessions::new(listen.token.clone())),
-                host_names: listen.host_names.clone(),
+                sessions,
+                guard,
                 exposition: Exposition::new(limits.exposition_series),
                 store_reads: Arc::new(Semaphore::new(limits.store_reads.max(1))),
                 streams: Arc::new(Semaphore::new(limits.streams)),
@@ -106,22 +114,17 @@ impl ApiContext {
 
 /// All routes of the hub, behind the guard: the API, health, metrics, and the page.
 pub fn router(context: ApiContext) -> Router {
-    let shared = &context.shared;
-    let guard = Arc::new(Guard::new(
-        &shared.limits,
-        Arc::clone(&shared.sessions),
-        shared.host_names.clone(),
-        shared.clock.clone(),
-        shared.counters.clone(),
-    ));
-    let (routes, document) = routes().split_for_parts();
-    let document = openapi::finish(document);
+    let (routes, _) = routes().split_for_parts();
     let router = routes
-        .merge(openapi::route(&document))
         .fallback(crate::dashboard::serve)
         .method_not_allowed_fallback(method_not_allowed)
-        .with_state(context);
-    protect(router, guard)
+        .with_state(context.clone());
+    guarded(&context, router)
+}
+
+/// Puts the guard (rate, host, size, token, time, panics, security headers) around routes.
+pub fn guarded(context: &ApiContext, router: Router) -> Router {
+    protect(router, Arc::clone(&context.shared.guard))
 }
 
 /// The OpenAPI document, as JSON; what the served one is made of.
@@ -148,6 +151,7 @@ fn routes() -> OpenApiRouter<ApiContext> {
         .routes(routes!(events::events))
         .routes(routes!(stream::stream))
         .routes(routes!(session::show, session::open, session::close))
+        .routes(routes!(openapi::show))
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> ProblemResponse {

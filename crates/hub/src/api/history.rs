@@ -84,7 +84,7 @@ pub(super) async fn series(
 }
 
 /// The metric catalogue: every metric that Sickbay measures.
-#[utoipa::path(get, path = "/api/v1/metrics", tag = "history",
+#[utoipa::path(get, path = "/api/v1/metrics", operation_id = "metric_catalogue", tag = "history",
     responses((status = 200, description = "The catalogue", body = Page<MetricView>),
         (status = "4XX", description = "A mistake in the request", body = Problem,
             content_type = "application/problem+json")))]

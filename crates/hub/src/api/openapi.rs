@@ -1,17 +1,16 @@
 //! The API's own description: OpenAPI 3.1, made from the handlers.
 
-use axum::Router;
+use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
-use axum::routing::get;
+use axum::response::Response;
 use utoipa::openapi::path::Paths;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, Info, OpenApi, SecurityRequirement};
 
-use super::ApiContext;
-use super::cache::Answer;
-
-/// Where the description is served.
-pub(super) const PATH: &str = "/api/openapi.json";
+use super::cache::Stamp;
+use super::problem::ProblemResponse;
+use super::query::Query;
+use super::{ApiContext, accept};
 
 /// The document before the handlers are added.
 pub(super) fn head() -> OpenApi {
@@ -53,12 +52,20 @@ pub(super) fn text(document: &OpenApi) -> String {
     })
 }
 
-/// The route that serves the document.
-pub(super) fn route(document: &OpenApi) -> Router<ApiContext> {
-    let answer = Answer::new(text(document).into_bytes());
-    let serve = move |headers: HeaderMap| {
-        let answer = answer.clone();
-        async move { answer.json(&headers) }
-    };
-    Router::new().route(PATH, get(serve))
+/// This description.
+#[utoipa::path(get, path = "/api/openapi.json", operation_id = "openapi", tag = "status",
+    responses((status = 200, description = "The OpenAPI 3.1 document", body = serde_json::Value)))]
+pub(super) async fn show(
+    State(context): State<ApiContext>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ProblemResponse> {
+    Query::parse(query.as_deref(), &[])?;
+    accept::json(&headers)?;
+    // The routes are part of the binary: described once.
+    let stamp = Stamp { revision: 0, tick: 0 };
+    let cache = &context.shared.cache;
+    let answer =
+        cache.get_or_make("/api/openapi.json", stamp, || Ok(super::openapi_json().into_bytes()))?;
+    Ok(answer.json(&headers))
 }

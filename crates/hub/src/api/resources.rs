@@ -24,7 +24,7 @@ const MAX_LIMIT: usize = 1_000;
 const MAX_KEPT_QUERY: usize = 256;
 
 /// Every resource, a page at a time, ordered by id.
-#[utoipa::path(get, path = "/api/v1/resources", tag = "resources",
+#[utoipa::path(get, path = "/api/v1/resources", operation_id = "resource_list", tag = "resources",
     params(
         ("kind" = Option<Vec<String>>, Query, description = "Only these kinds (`node`, `gpu`, …); repeat or separate by commas", explode = false),
         ("level" = Option<Vec<String>>, Query, description = "Only these levels (`healthy`, `degraded`, `unhealthy`, `critical`, `unknown`)", explode = false),
@@ -60,7 +60,7 @@ pub(super) async fn list(
 }
 
 /// One resource with the whole explanation of its verdict.
-#[utoipa::path(get, path = "/api/v1/resources/{kind}/{*name}", tag = "resources",
+#[utoipa::path(get, path = "/api/v1/resources/{kind}/{*name}", operation_id = "resource_detail", tag = "resources",
     params(
         ("kind" = String, Path, description = "Its kind", example = "node"),
         ("name" = String, Path, description = "Its name; a GPU's is `NODE/INDEX`, the slash as it is", example = "gpu-07")),

@@ -17,7 +17,7 @@ use crate::server::Connection;
 const MAX_BODY_BYTES: usize = 8 * 1024;
 
 /// Whether a token is needed, and whether this client has shown it.
-#[utoipa::path(get, path = "/api/v1/session", tag = "session",
+#[utoipa::path(get, path = "/api/v1/session", operation_id = "session_show", tag = "session",
     responses((status = 200, description = "The answer", body = SessionView)))]
 pub(super) async fn show(
     State(context): State<ApiContext>,
@@ -33,7 +33,8 @@ pub(super) async fn show(
 }
 
 /// Trades the token for a session cookie (`HttpOnly`, `SameSite=Strict`).
-#[utoipa::path(post, path = "/api/v1/session", tag = "session", request_body = SessionRequest,
+#[utoipa::path(post, path = "/api/v1/session", operation_id = "session_open", tag = "session",
+    request_body = SessionRequest,
     responses((status = 204, description = "Signed in; the cookie is set"),
         (status = 401, description = "That is not the token", body = Problem,
             content_type = "application/problem+json"),
@@ -69,7 +70,8 @@ pub(super) async fn open(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     if !sessions.is_token(&shown.token) {
-        return Err(ProblemResponse::unauthorised());
+        let peer = connection.map(|Extension(connection)| connection.peer.ip());
+        return Err(context.shared.guard.wrong_token(peer));
     }
     let encrypted = connection.is_some_and(|Extension(connection)| connection.encrypted);
     let cookie = sessions.open(context.shared.clock.monotonic(), encrypted);
@@ -77,7 +79,7 @@ pub(super) async fn open(
 }
 
 /// Closes this client's session.
-#[utoipa::path(delete, path = "/api/v1/session", tag = "session",
+#[utoipa::path(delete, path = "/api/v1/session", operation_id = "session_close", tag = "session",
     responses((status = 204, description = "Signed out")))]
 pub(super) async fn close(
     State(context): State<ApiContext>,

@@ -82,13 +82,23 @@ impl Guard {
         }
         let now = self.clock.monotonic();
         if needs_token(request.uri().path()) && !self.sessions.allows(request.headers(), now) {
-            self.counters.counts().unauthorised.fetch_add(1, Ordering::Relaxed);
             if request.headers().contains_key(header::AUTHORIZATION) {
-                self.check_rate(peer, WRONG_TOKEN_COST)?;
+                return Err(self.wrong_token(Some(peer)));
             }
+            self.counters.counts().unauthorised.fetch_add(1, Ordering::Relaxed);
             return Err(ProblemResponse::unauthorised());
         }
         Ok(())
+    }
+
+    /// The answer to a wrong token: it costs its sender much of the rate.
+    pub(crate) fn wrong_token(&self, peer: Option<IpAddr>) -> ProblemResponse {
+        self.counters.counts().unauthorised.fetch_add(1, Ordering::Relaxed);
+        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        match self.check_rate(peer, WRONG_TOKEN_COST) {
+            Ok(()) => ProblemResponse::unauthorised(),
+            Err(problem) => problem,
+        }
     }
 
     fn check_rate(&self, peer: IpAddr, cost: u32) -> Result<(), ProblemResponse> {

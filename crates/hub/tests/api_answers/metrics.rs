@@ -1,0 +1,144 @@
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use sickbay_hub::{Limits, ListenSettings};
+use sickbay_model::{Level, Timestamp};
+
+use super::openmetrics::{self, Samples};
+use crate::client::{get, get_with};
+use crate::{fleet, hub};
+
+const ACCEPT_OPEN_METRICS: (&str, &str) =
+    ("Accept", "application/openmetrics-text; version=1.0.0, text/plain;version=0.0.4;q=0.5");
+
+fn value(samples: &Samples, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    let labels: BTreeMap<String, String> =
+        labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    samples.get(&(name.to_owned(), labels)).copied()
+}
+
+#[tokio::test]
+async fn openmetrics_by_the_letter() {
+    let hub = hub::start().await;
+    let reply = get_with(hub.addr, "/metrics", &[ACCEPT_OPEN_METRICS]).await;
+    assert_eq!(
+        reply.header("content-type"),
+        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
+    );
+    let samples = openmetrics::read(reply.text());
+    let node = ("node", "gpu-07");
+    for (name, labels, expected) in [
+        ("sickbay_node_cpu_used_ratio", vec![node], 0.123),
+        ("sickbay_node_oom_kills_total", vec![node], 2.0),
+        ("sickbay_node_disk_latency_seconds", vec![node, ("device", "nvme0n1")], 0.000_25),
+        (
+            "sickbay_node_filesystem_used_ratio",
+            vec![node, ("mountpoint", fleet::AWKWARD_MOUNT)],
+            0.91,
+        ),
+        ("sickbay_gpu_temperature_celsius", vec![node, ("gpu", "1")], 62.0),
+        ("sickbay_gpu_clock_hertz", vec![node, ("gpu", "0")], 1.98e9),
+        ("sickbay_gpu_nvlink_crc_errors_total", vec![node, ("link", "0/3")], 7.0),
+        ("sickbay_resource_score", vec![("resource", "node/gpu-07"), ("kind", "node")], 71.5),
+        (
+            "sickbay_resource_level",
+            vec![
+                ("resource", "gpu/gpu-07/1"),
+                ("kind", "gpu"),
+                ("sickbay_resource_level", "critical"),
+            ],
+            1.0,
+        ),
+        ("sickbay_resource_ready", vec![("resource", "node/gpu-07"), ("kind", "node")], 0.0),
+        (
+            "sickbay_check_status",
+            vec![
+                ("resource", "node/gpu-07"),
+                ("check", "filesystem_space"),
+                ("check_instance", fleet::AWKWARD_MOUNT),
+                ("sickbay_check_status", "degraded"),
+            ],
+            1.0,
+        ),
+        ("sickbay_probe_answered", vec![("resource", "node/calm"), ("probe", "nvidia")], 0.0),
+        ("sickbay_build_info", vec![("version", env!("CARGO_PKG_VERSION"))], 1.0),
+        ("sickbay_hub_ready", vec![], 1.0),
+        ("sickbay_exposition_cut_series", vec![], 0.0),
+    ] {
+        let given = value(&samples, name, &labels).unwrap_or_else(|| panic!("{name} {labels:?}"));
+        assert!((given - expected).abs() < 1e-9, "{name}: {given} instead of {expected}");
+    }
+    for (name, labels) in [
+        // What is unknown has no score, and old readings are not shown as new ones.
+        ("sickbay_resource_score", vec![("resource", "node/silent"), ("kind", "node")]),
+        ("sickbay_node_cpu_used_ratio", vec![("node", "silent")]),
+        ("sickbay_resource_ready", vec![("resource", "gpu/gpu-07/0"), ("kind", "gpu")]),
+        ("sickbay_probe_answered", vec![("resource", "node/calm"), ("probe", "amd")]),
+    ] {
+        assert_eq!(value(&samples, name, &labels), None, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_older_format_passes_promtool() {
+    let hub = hub::start().await;
+    for accept in ["*/*", "text/plain", "text/plain; version=0.0.4"] {
+        let reply = get_with(hub.addr, "/metrics", &[("Accept", accept)]).await;
+        assert_eq!(
+            reply.header("content-type"),
+            Some("text/plain; version=0.0.4; charset=utf-8"),
+            "{accept}"
+        );
+        assert!(!reply.text().contains("# EOF") && !reply.text().contains("# UNIT"));
+        assert!(reply.text().contains("# TYPE sickbay_node_oom_kills_total counter"));
+    }
+    let text = get(hub.addr, "/metrics").await;
+    let promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut promtool) = promtool else {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "promtool is missing; install the package `prometheus`"
+        );
+        eprintln!("NOT CHECKED: promtool is missing; install the package `prometheus`");
+        return;
+    };
+    promtool.stdin.take().expect("a pipe").write_all(&text.body).expect("written");
+    let checked = promtool.wait_with_output().expect("promtool ends");
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success() && said.trim().is_empty(), "{said}");
+}
+
+#[tokio::test]
+async fn what_is_beyond_the_limit_is_cut_and_counted() {
+    let limits = Limits { exposition_series: 20, ..hub::wide() };
+    let hub = hub::start_with(ListenSettings { limits, ..ListenSettings::default() }).await;
+    let reply = get_with(hub.addr, "/metrics", &[ACCEPT_OPEN_METRICS]).await;
+    let samples = openmetrics::read(reply.text());
+    let own = |name: &str| value(&samples, name, &[]).expect(name);
+    assert!(own("sickbay_exposition_series") <= 20.0);
+    assert!(own("sickbay_exposition_cut_series") > 50.0);
+    let (written, resident) =
+        (own("sickbay_exposition_series"), own("sickbay_hub_resident_memory_bytes"));
+    assert!(written > 10.0 && resident > 0.0, "the hub's own figures are never cut");
+}
+
+#[tokio::test]
+async fn a_new_revision_shows_at_once() {
+    let hub = hub::start().await;
+    let score = |text: &str| {
+        let samples = openmetrics::read(text);
+        value(&samples, "sickbay_resource_score", &[("resource", "node/calm"), ("kind", "node")])
+    };
+    let ask = || get_with(hub.addr, "/metrics", &[ACCEPT_OPEN_METRICS]);
+    assert_eq!(score(ask().await.text()), Some(100.0));
+    let mut worse = fleet::detail("node/calm", Level::Critical, Some(3.5));
+    worse.summary.last_check = Some(Timestamp::EPOCH);
+    hub.put(worse);
+    assert_eq!(score(ask().await.text()), Some(3.5));
+}
