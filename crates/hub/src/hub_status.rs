@@ -170,7 +170,7 @@ impl HubStatusSource {
             .map(|task| TaskView {
                 name: task.name,
                 state: word(task.state).to_owned(),
-                restarts: task.restarts,
+                restarts: u32::try_from(task.restarts).unwrap_or(u32::MAX),
                 last_error: task.last_error,
             })
             .collect()
@@ -209,14 +209,14 @@ impl HubStatusSource {
     fn cost(&self) -> CostView {
         let children = self.inner.children.load();
         let cpu = cost::own_cpu_time()
-            + children.iter().map(|&pid| cost::cpu_time(pid)).sum::<Duration>();
+            + children.iter().filter_map(|&pid| cost::cpu_time_of(pid)).sum::<Duration>();
         let uptime = self.uptime().as_secs_f64().max(0.001);
         CostView {
             cpu_seconds_total: cpu.as_secs_f64(),
             cpu_percent: 100.0 * cpu.as_secs_f64() / uptime,
-            resident_bytes: cost::rss_bytes(std::process::id()),
-            children_resident_bytes: children.iter().map(|&pid| cost::rss_bytes(pid)).sum(),
-            open_files: cost::open_files(),
+            resident_bytes: cost::rss_bytes(std::process::id()).unwrap_or(0),
+            children_resident_bytes: children.iter().filter_map(|&pid| cost::rss_bytes(pid)).sum(),
+            open_files: cost::open_files().unwrap_or(0),
         }
     }
 }

@@ -32,4 +32,4 @@ pub mod exposition;
 pub mod server;
 
 mod run;
-pub use run::{HubEnvironment, HubError, SettingsUpdate, check_listen, run};
+pub use run::{HubEnvironment, HubError, Listening, SettingsUpdate, check_listen, run};

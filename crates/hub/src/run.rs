@@ -20,7 +20,7 @@ use crate::fleet::{Fleet, FleetPublisher};
 use crate::hub_status::{ConfigState, HubStatusSource};
 use crate::judge::Judge;
 use crate::monitor::Monitor;
-use crate::server;
+use crate::server::{self, tls::TlsError};
 use crate::settings::{HubSettings, ListenSettings};
 
 /// How long tasks may take to end after a stop was requested.
@@ -104,7 +104,7 @@ pub enum HubError {
     },
     /// The certificate or key cannot be used.
     #[error("cannot set up TLS: {0}")]
-    Tls(String),
+    Tls(#[from] TlsError),
     /// A part of the hub that cannot be replaced ended.
     #[error("the hub stopped because {0}")]
     PartEnded(String),
@@ -129,8 +129,14 @@ pub fn check_listen(listen: &ListenSettings) -> Result<(), HubError> {
 pub async fn run(settings: HubSettings, environment: HubEnvironment) -> Result<(), HubError> {
     let HubEnvironment { clock, shutdown, supervisor, updates, on_listening } = environment;
     check_listen(&settings.listen)?;
-    let tls = server::prepare_tls(settings.listen.tls.as_ref(), &settings.data_dir)?;
     let (store, report) = open_store(&settings, &clock).await?;
+    let tls = match load_tls(&settings) {
+        Ok(tls) => tls,
+        Err(error) => {
+            close_store(store).await;
+            return Err(error);
+        }
+    };
     let listener = match bind(settings.listen.addr).await {
         Ok(listener) => listener,
         Err(error) => {
@@ -155,27 +161,27 @@ pub async fn run(settings: HubSettings, environment: HubEnvironment) -> Result<(
     store.note_listen(&addr.to_string());
     judge.record(start_events(&report, addr, now(&clock)));
 
-    let context = ApiContext {
-        fleet: fleet.clone(),
-        store: store.clone(),
-        hub: status.clone(),
-        clock: clock.clone(),
-        limits: settings.listen.limits.clone(),
-        token: settings.listen.token.clone(),
-    };
-    let server = Part::new(server::ServerSettings {
-        listener,
-        router: api::router(context),
-        listen: settings.listen.clone(),
-        tls: tls.clone(),
-    });
+    let counters = server::HttpCounters::default();
+    let context = ApiContext::new(
+        fleet.clone(),
+        store.clone(),
+        status.clone(),
+        clock.clone(),
+        &settings.listen,
+        counters.clone(),
+    );
+    let options =
+        server::ServeOptions { limits: settings.listen.limits.clone(), tls: tls.clone(), counters };
+    let server = Part::new((listener, api::router(context), options));
     let monitor =
         Part::new(Monitor::new(clock.clone(), settings, judge, fleet.clone(), status.clone(), updates));
     supervisor.spawn(TaskSpec::new("server", OnEnd::StopAll), move |stop| {
         let server = server.take();
         async move {
             match server {
-                Some(settings) => server::serve(settings, stop).await.map_err(Into::into),
+                Some((listener, router, options)) => {
+                    server::serve(listener, router, options, stop).await.map_err(Into::into)
+                }
                 None => Err("the server cannot be started twice".into()),
             }
         }
@@ -248,6 +254,12 @@ async fn open_store(
         tracing::error!(reason, "nothing is kept on disk");
     }
     Ok((store, report))
+}
+
+fn load_tls(settings: &HubSettings) -> Result<Option<Arc<rustls::ServerConfig>>, HubError> {
+    let listen = &settings.listen;
+    let load = |tls| server::tls::load(tls, &settings.data_dir, &listen.host_names);
+    Ok(listen.tls.as_ref().map(load).transpose()?)
 }
 
 async fn bind(addr: SocketAddr) -> Result<TcpListener, HubError> {

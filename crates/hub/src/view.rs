@@ -91,7 +91,7 @@ fn gpu_detail(
             score: gpu.score.score,
             ready: None,
             finding_count: u32::try_from(finding_count).unwrap_or(u32::MAX),
-            headline: gpu.headline.clone(),
+            headline: gpu.headline.to_string(),
             last_check: Some(assessment.at),
             stale: None,
         },
