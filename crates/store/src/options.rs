@@ -30,7 +30,8 @@ pub struct Retention {
     /// Check results on change. Default 90 days.
     pub check_age: Duration,
     /// The most bytes that the database file may hold. When it is met, the oldest raw readings go
-    /// first, then the oldest minute rollups, hour rollups, check changes and events. Default 2 GiB.
+    /// first, then the oldest minute rollups, hour rollups, check changes and events; the last day of
+    /// readings, the last week of minutes and the last month of hours go last. Default 2 GiB.
     pub max_bytes: u64,
 }
 

@@ -1,5 +1,7 @@
 //! Retention by age and by size, in small steps, so that writing never waits long.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, TransactionBehavior, params};
 use sickbay_model::Timestamp;
 
@@ -15,6 +17,8 @@ const ROWS_PER_STEP: i64 = 1_000;
 const FREE_PAGES_KEPT: i64 = 256;
 /// Pages that one step gives back to the file system: 4 MiB.
 const PAGES_PER_STEP: i64 = 1_024;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// What a step, or a whole sweep, removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,7 +70,7 @@ pub(crate) fn sweep_step(
     let oldest = now.minus(retention.hour_age.max(retention.raw_age));
     swept.series += delete_series(&transaction, oldest.as_unix_ms())?;
     if used_bytes(&transaction)? > retention.max_bytes {
-        swept.add(delete_oldest(&transaction)?);
+        swept.add(delete_oldest(&transaction, now)?);
     }
     if swept.is_nothing() {
         transaction.rollback()?;
@@ -180,10 +184,19 @@ fn delete_series(connection: &Connection, before: i64) -> rusqlite::Result<i64> 
     Ok(rows as i64)
 }
 
-/// For size: the oldest raw readings, else the oldest rollups, else the oldest of the logs.
-fn delete_oldest(connection: &Connection) -> rusqlite::Result<Swept> {
-    for resolution in [Resolution::Raw, Resolution::Minute, Resolution::Hour] {
-        let swept = delete_blocks(connection, resolution, i64::MAX)?;
+/// For size: the oldest raw readings, else the oldest rollups, else the oldest of the logs. The
+/// newest of each goes only when nothing older of any is left.
+fn delete_oldest(connection: &Connection, now: Timestamp) -> rusqlite::Result<Swept> {
+    let older_than = |days: u32| now.minus(DAY * days).as_unix_ms();
+    for (resolution, before) in [
+        (Resolution::Raw, older_than(1)),
+        (Resolution::Minute, older_than(7)),
+        (Resolution::Hour, older_than(30)),
+        (Resolution::Raw, i64::MAX),
+        (Resolution::Minute, i64::MAX),
+        (Resolution::Hour, i64::MAX),
+    ] {
+        let swept = delete_blocks(connection, resolution, before)?;
         if swept.blocks > 0 {
             return Ok(swept);
         }
