@@ -1,0 +1,144 @@
+//! `sickbay check`: look at this machine now, without a hub.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use clap::Args;
+use sickbay_model::{Level, Status};
+use sickbay_wire::v1::{Page, ResourceDetail};
+
+use super::{Context, Failure, Outcome, block_on, format, live, print_json, render, safe};
+
+/// Look at this machine now; needs no hub
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  sickbay check                     a table for people
+  sickbay check --findings          only what is not healthy, with what to do
+  sickbay check --json | jq '.items[0].score'
+  sickbay check --plugin            one line with performance data, for Nagios and its kin
+  sickbay check --ready && srun …   a gate in front of a job
+
+The exit code is the verdict in every form: 0 healthy, 1 degraded, 2 unhealthy or
+critical, 3 unknown. With --ready: 0 ready for work, 2 not ready.")]
+pub(crate) struct CheckOptions {
+    /// Print JSON: the API's resources, the node first
+    #[arg(long, conflicts_with_all = ["plugin", "findings"])]
+    json: bool,
+    /// Print the Nagios plugin form: one line with performance data, then the findings
+    #[arg(long, conflicts_with = "findings")]
+    plugin: bool,
+    /// Print only what is not healthy, with evidence and advice
+    #[arg(long)]
+    findings: bool,
+    /// Let the exit code say whether work may be started here
+    #[arg(long)]
+    ready: bool,
+}
+
+pub(crate) fn run(context: &Context, options: &CheckOptions) -> Outcome {
+    let loaded = context.load_config(Vec::new())?;
+    let details = block_on(live::look(context, &loaded.settings))?;
+    let (node, gpus) =
+        details.split_first().ok_or_else(|| Failure::internal("this machine was not found"))?;
+    let code = exit_code(node, options.ready);
+    if options.json {
+        print_json(context, &Page { items: details.clone(), next_cursor: None })?;
+    } else if options.plugin {
+        context.terminal.print(&plugin(node, gpus, options.ready))?;
+    } else {
+        let now = context.now();
+        let text = render::node_report(&context.terminal, node, gpus, !options.findings, now);
+        context.terminal.print(&text)?;
+    }
+    Ok(ExitCode::from(code))
+}
+
+fn exit_code(node: &ResourceDetail, ready: bool) -> u8 {
+    match (ready, node.summary.ready) {
+        (false, _) => node.summary.level.exit_code(),
+        (true, Some(true)) => 0,
+        (true, _) => Level::Critical.exit_code(),
+    }
+}
+
+/// The Nagios plugin form: `SICKBAY OK - text | 'label'=value;warning;critical;min;max`, then a line
+/// for each finding. A `|` in a text would begin performance data, so it is replaced.
+fn plugin(node: &ResourceDetail, gpus: &[ResourceDetail], ready: bool) -> String {
+    let word = match exit_code(node, ready) {
+        0 => "OK",
+        1 => "WARNING",
+        2 => "CRITICAL",
+        _ => "UNKNOWN",
+    };
+    let score = node.summary.score;
+    let shown = score.map_or_else(|| "no score".to_owned(), |score| format!("score {score:.1}"));
+    let readiness = match node.summary.ready {
+        Some(true) => ", ready",
+        Some(false) => ", not ready",
+        None => "",
+    };
+    let clean = |text: &str| safe(text).replace('|', "/");
+    let mut text = format!(
+        "SICKBAY {word} - {} {}, {shown}{readiness}: {}",
+        clean(&node.summary.id),
+        node.summary.level,
+        clean(&node.summary.headline)
+    );
+    let _ = write!(text, " | {}", performance_data(node, gpus).join(" "));
+    text.push('\n');
+    for check in node.checks.iter().filter(|check| check.status != Status::Healthy) {
+        let _ = writeln!(
+            text,
+            "{}: {}: {}",
+            check.status,
+            clean(&render::check_name(check)),
+            clean(&check.message)
+        );
+    }
+    text
+}
+
+/// Label, metric, unit of measurement, smallest and largest value.
+const PLUGIN_METRICS: [(&str, &str, &str, &str, &str); 4] = [
+    ("cpu_used", "cpu_used_percent", "%", "0", "100"),
+    ("memory_used", "memory_used_percent", "%", "0", "100"),
+    ("swap_used", "swap_used_percent", "%", "0", "100"),
+    ("load_1m", "load_1m", "", "0", ""),
+];
+
+fn performance_data(node: &ResourceDetail, gpus: &[ResourceDetail]) -> Vec<String> {
+    let mut data = Vec::new();
+    if let Some(score) = node.summary.score {
+        // Below 80 it is degraded, below 60 unhealthy.
+        data.push(format!("'score'={score:.1};80:;60:;0;100"));
+    }
+    for (label, metric, unit, low, high) in PLUGIN_METRICS {
+        if let Some(value) = render::reading(node, metric, "") {
+            data.push(format!("'{label}'={}{unit};;;{low};{high}", plain(value)));
+        }
+    }
+    for view in node.readings.iter().filter(|view| view.metric == "filesystem_used_percent") {
+        // Quotes and control characters do not belong into a label.
+        let mount = safe(&view.instance).replace(['\'', '='], "_");
+        data.push(format!("'disk {mount}'={}%;;;0;100", plain(view.value)));
+    }
+    for gpu in gpus {
+        let index = gpu.summary.id.rsplit('/').next().unwrap_or("");
+        for (label, metric, unit) in [
+            ("used", "gpu_utilization_percent", "%"),
+            ("memory", "gpu_memory_used_percent", "%"),
+            ("temperature", "gpu_temperature_celsius", ""),
+        ] {
+            if let Some(value) = render::reading(gpu, metric, index) {
+                data.push(format!("'gpu{index} {label}'={}{unit};;;0;", plain(value)));
+            }
+        }
+    }
+    data
+}
+
+/// A number without grouping, as a parser wants it.
+fn plain(value: f64) -> String {
+    format::number(value).replace(' ', "")
+}

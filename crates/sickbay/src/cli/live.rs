@@ -1,0 +1,52 @@
+//! Looking at this machine now, without a hub: the same collectors, engine and conversions as the
+//! hub's, so that both say the same.
+
+use std::time::Duration;
+
+use sickbay_collect::{CollectContext, LocalNode, LocalSettings, NodeSource as _};
+use sickbay_engine::{NodeMemory, assess};
+use sickbay_hub::view;
+use sickbay_runtime::ChildCommand;
+use sickbay_wire::v1::ResourceDetail;
+use tokio_util::sync::CancellationToken;
+
+use super::{Context, Failure, PROBE_COMMAND};
+use crate::config::Settings;
+
+/// Between the two looks: rates (CPU use, traffic) are differences.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+
+/// What a collection gets beyond a probe's own timeout, so that a slow probe ends as its own
+/// outcome.
+const COLLECT_GRACE: Duration = Duration::from_secs(2);
+
+/// How a probe child is started: this very program again.
+pub(crate) fn probe_child() -> Result<ChildCommand, Failure> {
+    let program = std::env::current_exe().map_err(|error| {
+        Failure::internal(format!("cannot find the program's own file: {error}"))
+    })?;
+    // A child needs nothing that could be secret.
+    Ok(ChildCommand { program, args: vec![PROBE_COMMAND.to_owned()], env: Vec::new() })
+}
+
+/// The node and its GPUs as they are now; the node comes first.
+pub(crate) async fn look(
+    context: &Context,
+    settings: &Settings,
+) -> Result<Vec<ResourceDetail>, Failure> {
+    let local = LocalSettings { child: Some(probe_child()?), ..settings.hub.local.clone() };
+    let collect = CollectContext {
+        clock: context.clock.clone(),
+        deadline: settings.hub.local.probe_timeout + COLLECT_GRACE,
+        cancel: CancellationToken::new(),
+    };
+    let mut node = LocalNode::new(local);
+    node.collect(&collect).await;
+    tokio::time::sleep(BETWEEN_LOOKS).await;
+    let observation = node.collect(&collect).await;
+    let policy = settings.hub.policy.clone().for_single_look();
+    let assessment = assess(&policy, &mut NodeMemory::default(), &observation);
+    let details = view::node_details(node.resource(), &assessment, &observation, Duration::ZERO);
+    node.shutdown().await;
+    Ok(details)
+}

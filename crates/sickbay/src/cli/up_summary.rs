@@ -1,0 +1,111 @@
+//! What `up` says once it is ready: where it is, and what it found, on one screen.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use sickbay_hub::FleetSnapshot;
+use sickbay_model::Kind;
+use sickbay_wire::v1::{InventoryView, ResourceDetail};
+
+use super::table::{Cell, Table};
+use super::{Context, Paint, format, render, safe};
+use crate::config::Loaded;
+
+/// How many filesystems and interfaces are named; the page has them all.
+const MAX_NAMED: usize = 4;
+
+pub(crate) fn summary(
+    context: &Context,
+    loaded: &Loaded,
+    addr: SocketAddr,
+    tls: bool,
+    snapshot: &FleetSnapshot,
+) -> String {
+    let terminal = &context.terminal;
+    let scheme = if tls { "https" } else { "http" };
+    let mut text = format!("Sickbay {} watches this machine.\n\n", env!("CARGO_PKG_VERSION"));
+    let mut table = Table::new(2, &[]);
+    let mut row = |name: &str, value: String, paint: Paint| {
+        table.row(vec![Cell::text(name).paint(Paint::Dim), Cell::text(value).paint(paint)]);
+    };
+    row("page", format!("{scheme}://{addr}/"), Paint::Bold);
+    row(
+        "data",
+        safe(&loaded.settings.hub.data_dir.display().to_string()).into_owned(),
+        Paint::Plain,
+    );
+    let config = match &loaded.file {
+        Some(file) => safe(&file.display().to_string()).into_owned(),
+        None => "none, the defaults hold (`sickbay config init` writes one)".to_owned(),
+    };
+    row("config", config, Paint::Plain);
+    row("log", safe(&loaded.settings.log_file().display().to_string()).into_owned(), Paint::Plain);
+    text.push_str(&table.render(terminal));
+    text.push('\n');
+    let nodes = snapshot.resources.values().filter(|detail| detail.summary.kind == Kind::Node);
+    for node in nodes {
+        let gpus: Vec<ResourceDetail> = node
+            .children
+            .iter()
+            .filter_map(|id| snapshot.resources.get(&id.parse().ok()?))
+            .map(|detail| (**detail).clone())
+            .collect();
+        text.push_str(&found(context, node, &gpus));
+    }
+    text.push_str(
+        &terminal.paint(Paint::Dim, "\nCtrl-C stops it. `sickbay explain` tells more.\n"),
+    );
+    text
+}
+
+fn found(context: &Context, node: &ResourceDetail, gpus: &[ResourceDetail]) -> String {
+    let terminal = &context.terminal;
+    let mut text = render::title(terminal, &node.summary);
+    text.push('\n');
+    if let Some(inventory) = &node.inventory {
+        let _ = writeln!(text, "{}", render::machine(inventory, node));
+        text.push_str(&parts(context, node, inventory));
+    }
+    if gpus.is_empty() {
+        text.push_str("  no GPU was found\n");
+    } else {
+        text.push_str(&render::gpus(terminal, gpus));
+    }
+    let findings = render::findings(terminal, &node.checks, context.now());
+    if findings.is_empty() {
+        let _ = writeln!(text, "\nAll {} are healthy.", format::count(node.checks.len(), "check"));
+    } else {
+        text.push('\n');
+        text.push_str(&findings);
+    }
+    text
+}
+
+fn parts(context: &Context, node: &ResourceDetail, inventory: &InventoryView) -> String {
+    let mut table = Table::new(2, &[]);
+    let mut row = |name: &str, named: Vec<String>| {
+        if named.is_empty() {
+            return;
+        }
+        let more = named.len().saturating_sub(MAX_NAMED);
+        let mut value = named.into_iter().take(MAX_NAMED).collect::<Vec<_>>().join(", ");
+        if more > 0 {
+            let _ = write!(value, " and {more} more");
+        }
+        table.row(vec![Cell::text(name).paint(Paint::Dim), Cell::text(value)]);
+    };
+    let share = |metric: &str, of: &str| {
+        render::reading(node, metric, of).map(|used| format!(" {used:.0} %")).unwrap_or_default()
+    };
+    let filesystems = inventory.filesystems.iter().map(|filesystem| {
+        let mount = &filesystem.mount_point;
+        format!("{}{}", safe(mount), share("filesystem_used_percent", mount))
+    });
+    row("filesystems", filesystems.collect());
+    row("disks", inventory.disks.iter().map(|disk| safe(&disk.name).into_owned()).collect());
+    let interfaces = inventory.interfaces.iter().map(|interface| {
+        format!("{} {}", safe(&interface.name), safe(&interface.operational_state))
+    });
+    row("network", interfaces.collect());
+    table.render(&context.terminal)
+}
