@@ -31,6 +31,10 @@ pub use probe_child::probe_main;
 pub mod gpu;
 mod latency;
 pub mod local;
+#[cfg(target_os = "linux")]
+mod remote_filesystem;
+#[cfg(not(target_os = "linux"))]
+#[path = "remote_filesystem/elsewhere.rs"]
 mod remote_filesystem;
 mod torch;
 

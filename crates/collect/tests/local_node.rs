@@ -1,8 +1,10 @@
 //! This machine, asked for real, and machines made of files that hang, lie or are not there.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test's own machinery")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sickbay_collect::{
     CollectContext, LatencyTarget, LocalNode, LocalSettings, NodeSource, Roots, TorchMode,
@@ -11,6 +13,7 @@ use sickbay_collect::{
 use sickbay_model::catalogue::{CPU_CORES, CPU_USED, FILESYSTEM_SIZE, MEMORY_TOTAL, PROCESSES};
 use sickbay_model::{Observation, ProbeErrorKind, ProbeId, ProbeOutcome, probe};
 use sickbay_runtime::{ChildCommand, Clock, ManualClock};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 const HELPER: &str = env!("CARGO_BIN_EXE_sickbay-probe-test");

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto};
+use rustix::net::{AddressFamily, Protocol, SocketType, ipproto};
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout};
 
@@ -81,11 +81,31 @@ fn open(family: Family) -> Result<OwnedFd, Errno> {
         Family::V4 => (AddressFamily::INET, ipproto::ICMP),
         Family::V6 => (AddressFamily::INET6, ipproto::ICMPV6),
     };
-    let open = |kind| {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        rustix::net::socket_with(domain, kind, flags, Some(protocol))
-    };
+    let open = |kind| nonblocking_socket(domain, kind, protocol);
     open(SocketType::DGRAM).or_else(|_| open(SocketType::RAW))
+}
+
+#[cfg(target_os = "linux")]
+fn nonblocking_socket(
+    domain: AddressFamily,
+    kind: SocketType,
+    protocol: Protocol,
+) -> Result<OwnedFd, Errno> {
+    use rustix::net::SocketFlags;
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    rustix::net::socket_with(domain, kind, flags, Some(protocol))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn nonblocking_socket(
+    domain: AddressFamily,
+    kind: SocketType,
+    protocol: Protocol,
+) -> Result<OwnedFd, Errno> {
+    let socket = rustix::net::socket(domain, kind, Some(protocol))?;
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(socket)
 }
 
 fn keep_scope(target: SocketAddr, resolved: SocketAddr) -> SocketAddr {

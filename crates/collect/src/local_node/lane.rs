@@ -53,14 +53,17 @@ pub(super) struct Slot {
     pub(super) last: Option<Kept>,
 }
 
+/// A secluded worker at its one question.
+type SecludedRun = Pin<Box<dyn Future<Output = (Box<Worker>, Option<Found>)> + Send>>;
+
 /// Whether a collector is asked together with the others.
 enum Seclusion {
     /// It is.
     None,
     /// It hung: this worker is its own.
-    Waiting(Worker),
+    Waiting(Box<Worker>),
     /// It is being asked in its own worker.
-    Asked(Pin<Box<dyn Future<Output = (Worker, Option<Found>)> + Send>>),
+    Asked(SecludedRun),
 }
 
 impl Slot {
@@ -246,7 +249,7 @@ async fn ask_together(
         if lost {
             let worker = std::mem::replace(shared, origin.worker());
             if let Some(slot) = asked.last_mut() {
-                slot.seclusion = Seclusion::Waiting(worker);
+                slot.seclusion = Seclusion::Waiting(Box::new(worker));
             }
         }
         rest = unasked;

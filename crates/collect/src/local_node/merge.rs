@@ -258,7 +258,7 @@ fn read_process(roots: &Roots, pid: u32, gpus: &[u32], gpu_memory_bytes: u64) ->
         pid,
         name: name.chars().map(|char| if char.is_control() { '\u{fffd}' } else { char }).collect(),
         command: String::new(),
-        state: stat.as_ref().map_or('?', |stat| char::from(stat.state)),
+        state: stat.as_ref().map_or('?', |stat| stat.state),
         cpu_percent: 0.0,
         resident_bytes: 0,
         gpus: gpus.to_vec(),

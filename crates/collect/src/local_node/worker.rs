@@ -8,9 +8,9 @@ use sickbay_runtime::{CallError, ChildCommand, ChildLimits, Clock, WorkerChild, 
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use crate::Sample;
 use crate::local::{LocalCollector, registry};
 use crate::probe_child::{Answer, ChildKind, ChildSettings, Request, collect_one};
-use crate::{Roots, Sample};
 
 /// Where a lane's collectors come from; makes its workers, again after a hang.
 #[derive(Clone, Debug)]
@@ -48,7 +48,11 @@ impl Origin {
                 Ok(command) => {
                     let limits = ChildLimits::default();
                     let child = WorkerChild::new(format!("{kind:?} probes"), command, limits);
-                    Worker::Child(ChildWorker { child, cpu_seen: Duration::ZERO, start: 0 })
+                    Worker::Child(Box::new(ChildWorker {
+                        child,
+                        cpu_seen: Duration::ZERO,
+                        start: 0,
+                    }))
                 }
                 Err(error) => Worker::Broken(error),
             };
@@ -56,8 +60,7 @@ impl Origin {
         Worker::Thread(ThreadWorker {
             collectors: Some(self.collectors()),
             running: None,
-            roots: self.settings.roots.clone(),
-            clock: self.clock.clone(),
+            origin: self.clone(),
         })
     }
 }
@@ -81,7 +84,7 @@ impl Found {
 
 /// Asks collectors by their place in the list.
 pub(super) enum Worker {
-    Child(ChildWorker),
+    Child(Box<ChildWorker>),
     Thread(ThreadWorker),
     /// No child can be described at all, and why.
     Broken(ProbeError),
@@ -204,11 +207,10 @@ pub(crate) fn probe_error(error: &CallError) -> ProbeError {
 /// A thread of tokio's pool for blocking work. It cannot be killed: one that hangs is left alone
 /// and remembered.
 pub(super) struct ThreadWorker {
-    /// `None` while a thread has them.
+    /// `None` while a thread has them, and after it panicked.
     collectors: Option<Collectors>,
     running: Option<Running>,
-    roots: Roots,
-    clock: Clock,
+    origin: Origin,
 }
 
 type Collectors = Vec<Box<dyn LocalCollector>>;
@@ -228,10 +230,7 @@ impl ThreadWorker {
             self.collectors = (&mut running.thread).await.ok();
             self.running = None;
         }
-        let Some(collectors) = self.collectors.take() else {
-            let message = "an earlier run of the probe panicked".to_owned();
-            return vec![Found::failed(crate::probe_child::failed(message), Duration::ZERO, true)];
-        };
+        let collectors = self.collectors.take().unwrap_or_else(|| self.origin.collectors());
         let done = Arc::default();
         let thread = self.start(collectors, places.to_vec(), Arc::clone(&done));
         // Kept before it is waited for: if this future is dropped, the thread is not forgotten.
@@ -260,12 +259,12 @@ impl ThreadWorker {
         places: Vec<usize>,
         done: Arc<Mutex<Vec<Found>>>,
     ) -> JoinHandle<Collectors> {
-        let (roots, clock) = (self.roots.clone(), self.clock.clone());
+        let (settings, clock) = (Arc::clone(&self.origin.settings), self.origin.clock.clone());
         tokio::task::spawn_blocking(move || {
             for place in places {
                 let (before, cpu_before) = (clock.monotonic(), cost::thread_cpu_time());
                 let Some(collector) = collectors.get_mut(place) else { continue };
-                let result = collect_one(&mut **collector, &roots, before);
+                let result = collect_one(&mut **collector, &settings.roots, before);
                 let took = clock.monotonic().saturating_sub(before);
                 let cpu = cost::thread_cpu_time().saturating_sub(cpu_before);
                 lock(&done).push(Found { result, took, cpu, lost_worker: false });
@@ -289,4 +288,54 @@ fn stuck(age: Duration) -> Found {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use sickbay_model::{ProbeId, probe};
+
+    use super::*;
+    use crate::Roots;
+
+    /// A collector with a fault.
+    struct Faulty;
+
+    impl LocalCollector for Faulty {
+        fn probe(&self) -> ProbeId {
+            probe::CPU
+        }
+
+        fn collect(
+            &mut self,
+            _roots: &Roots,
+            _monotonic: Duration,
+            _out: &mut Sample,
+        ) -> Result<(), ProbeError> {
+            panic!("a fault of ours")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_collector_that_panics_is_a_failure_and_is_made_anew() {
+        let origin = Origin {
+            kind: OriginKind::InProcess,
+            settings: Arc::default(),
+            child: None,
+            clock: Clock::system(),
+        };
+        let faulty: Collectors = vec![Box::new(Faulty)];
+        let collectors = Some(faulty);
+        let mut worker = Worker::Thread(ThreadWorker { collectors, running: None, origin });
+        let limit = Duration::from_secs(20);
+        for expected in ["panicked", "answered"] {
+            let found = worker.ask(&[0], limit, Instant::now() + limit).await;
+            let [found] = found.as_slice() else { panic!("{found:?}") };
+            let said = match &found.result {
+                Ok(_) => "answered".to_owned(),
+                Err(error) => error.message.clone(),
+            };
+            assert!(said.contains(expected), "{said}");
+            assert_eq!(found.lost_worker, expected == "panicked");
+        }
+    }
 }
