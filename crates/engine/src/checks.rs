@@ -23,6 +23,7 @@ mod process;
 mod system;
 
 pub(crate) use gpu_presence::key as gpu_key;
+pub(crate) use process::any_expected;
 
 /// A check of an area: reads the input, remembers in the facts, answers to the judge.
 pub(crate) type CheckFn = fn(&Input<'_>, &mut NodeFacts, &mut Judge<'_>);

@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sickbay_model::catalogue as metric;
 use sickbay_model::{
-    Frame, GpuDevice, GpuVendor, Inventory, MetricId, Observation, ProbeError, ProbeId,
-    ProbeOutcome, Timestamp, probe,
+    Frame, GpuCondition, GpuDevice, GpuVendor, Inventory, MetricId, Observation, ProbeError,
+    ProbeId, ProbeOutcome, Timestamp, probe,
 };
 
 use crate::Policy;
@@ -36,13 +36,14 @@ probes! {
     5 REMOTE_FILESYSTEM;
     6 DISK;
     7 NETWORK;
-    8 LATENCY;
-    9 SENSORS;
-    10 HOST;
-    11 PROCESSES;
-    12 NVIDIA;
-    13 AMD;
-    14 TORCH;
+    8 NETWORK_LINKS;
+    9 LATENCY;
+    10 SENSORS;
+    11 HOST;
+    12 PROCESSES;
+    13 NVIDIA;
+    14 AMD;
+    15 TORCH;
 }
 
 /// How a probe ended, seen from now.
@@ -104,8 +105,10 @@ impl<'a> Probes<'a> {
         let silent = ProbeView { state: ProbeState::Silent, took: Duration::ZERO, fresh: true };
         let mut views = [silent; PROBE_COUNT];
         times.resize(PROBE_COUNT, None);
-        for (place, report) in observation.probes.iter().enumerate() {
-            let Some(slot) = slot_of(&report.probe, place) else { continue };
+        let mut expected = 0;
+        for report in &observation.probes {
+            let Some(slot) = slot_of(&report.probe, expected) else { continue };
+            expected = slot + 1;
             let (Some(view), Some(time)) = (views.get_mut(slot), times.get_mut(slot)) else {
                 continue;
             };
@@ -133,6 +136,14 @@ impl<'a> Probes<'a> {
 
     pub(crate) fn vendor(&self, vendor: GpuVendor) -> &ProbeView<'a> {
         self.at(ProbeSlot::of_vendor(vendor))
+    }
+
+    /// The probe that tells links: the one for it, or the network's own where that tells all.
+    pub(crate) fn links(&self) -> ProbeSlot {
+        match self.at(ProbeSlot::NETWORK_LINKS).state {
+            ProbeState::Silent => ProbeSlot::NETWORK,
+            _ => ProbeSlot::NETWORK_LINKS,
+        }
     }
 
     /// Whether anything answered that readings come from.
@@ -180,12 +191,12 @@ impl<'de> Deserialize<'de> for ProbeSlot {
     }
 }
 
-/// Probes mostly come in the same order, so the place is tried first.
-fn slot_of(id: &ProbeId, hint: usize) -> Option<usize> {
-    if PROBES.get(hint) == Some(id) {
-        return Some(hint);
-    }
-    PROBES.iter().position(|known| known == id)
+/// The slot of a probe. They mostly come in the order of [`PROBES`], so the search starts at the
+/// one that is expected next.
+fn slot_of(id: &ProbeId, expected: usize) -> Option<usize> {
+    let (before, from) = PROBES.split_at(expected.min(PROBE_COUNT));
+    let later = from.iter().position(|known| known == id).map(|place| place + before.len());
+    later.or_else(|| before.iter().position(|known| known == id))
 }
 
 /// What is known of jobs on the node.
@@ -259,6 +270,7 @@ gpu_metrics! {
     MemoryUsed = GPU_MEMORY_USED;
     Temperature = GPU_TEMPERATURE;
     TemperatureMargin = GPU_TEMPERATURE_MARGIN;
+    MarginSlowdown = GPU_TEMPERATURE_MARGIN_SLOWDOWN;
     TemperatureSlowdown = GPU_TEMPERATURE_SLOWDOWN;
     TemperatureShutdown = GPU_TEMPERATURE_SHUTDOWN;
     Power = GPU_POWER;
@@ -290,7 +302,9 @@ impl GpuRow<'_> {
 
 fn gpu_rows<'a>(frame: &Frame, inventory: &'a Inventory) -> Vec<GpuRow<'a>> {
     let mut rows: Vec<GpuRow<'a>> = Vec::with_capacity(inventory.gpus.len());
-    for device in inventory.gpus.iter().take(crate::memory::MAX_GPUS) {
+    // A card that is listed as missing is one that is not there: the memory knows it.
+    let listed = inventory.gpus.iter().filter(|gpu| gpu.condition != GpuCondition::Missing);
+    for device in listed.take(crate::memory::MAX_GPUS) {
         if !rows.iter().any(|row| row.device.index == device.index) {
             rows.push(GpuRow { device, answers: false, values: [f64::NAN; GPU_COLUMNS] });
         }

@@ -196,9 +196,26 @@ impl<'a> Judge<'a> {
         self.open_instance(kind, "", kind.probe(), NO_GPU)
     }
 
-    /// Opens the memory of one instance of a check. None if it was answered already, or if there are
-    /// more checks than can be remembered (which is counted and shown).
+    /// Opens the memory of one instance of a check that readings answer. None if their probe did not
+    /// answer: what may lie around from earlier is not used as if it were fresh, and the sweep says
+    /// unknown.
     pub(crate) fn open_instance(
+        &mut self,
+        kind: CheckKind,
+        instance: &str,
+        probe: ProbeSlot,
+        gpu: u16,
+    ) -> Option<Slot> {
+        if !self.probes.at(probe).answered() {
+            return None;
+        }
+        self.open_always(kind, instance, probe, gpu)
+    }
+
+    /// Opens the memory of one instance of a check, also of one that is about the probe itself. None
+    /// if it was answered already, or if there are more checks than can be remembered (which is
+    /// counted and shown).
+    pub(crate) fn open_always(
         &mut self,
         kind: CheckKind,
         instance: &str,
@@ -525,6 +542,9 @@ fn show(
         shown.hard = hard > 0;
         if raw < hard {
             shown.status = confirmed;
+            if confirmed == Status::Unknown {
+                shown.points = 0.0;
+            }
             if flapping && state.hard() == Status::Healthy {
                 let percent = state.changed_percent(policy);
                 let _ = write!(

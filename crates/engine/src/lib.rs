@@ -7,7 +7,7 @@ pub use assessment::{
 };
 
 pub mod policy;
-pub use policy::{Policy, ReadinessPolicy, SchedulePolicy, StatePolicy, Thresholds};
+pub use policy::{Override, Policy, ReadinessPolicy, SchedulePolicy, StatePolicy, Thresholds};
 
 mod memory;
 pub use memory::NodeMemory;

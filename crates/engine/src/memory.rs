@@ -143,6 +143,8 @@ pub(crate) struct GpuMemory {
     pub(crate) slowdown_limit: Option<f64>,
     #[serde(default)]
     pub(crate) shutdown_limit: Option<f64>,
+    #[serde(default)]
+    pub(crate) margin_limit: Option<f64>,
     /// The most NVLinks that were ever active.
     #[serde(default)]
     pub(crate) most_links: f64,

@@ -120,6 +120,11 @@ fn disk_ready(input: &Input<'_>, _facts: &NodeFacts) -> Outcome {
             return Outcome::failed(format!("the filesystem of {path} is not known"));
         };
         let mount = &filesystem.mount_point;
+        let slot =
+            if filesystem.remote { ProbeSlot::REMOTE_FILESYSTEM } else { ProbeSlot::FILESYSTEM };
+        if let Some(reason) = input.probes.at(slot).no_answer_reason(slot) {
+            return Outcome::failed(reason);
+        }
         let Some(free) = input.frame.get_instance(metric::FILESYSTEM_FREE, mount) else {
             return Outcome::failed(format!("the free space of {path} is not known"));
         };

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use sickbay_model::{Event, EventId, EventKind, Level, ResourceId, Timestamp};
+use sickbay_model::{Event, EventId, EventKind, GpuCondition, Level, ResourceId, Timestamp};
 
 use crate::assess::level_badness;
 use crate::assessment::{Assessment, ReadinessOutcome};
@@ -169,10 +169,10 @@ fn inventory(input: &Input<'_>, verdict: &mut VerdictMemory, tell: &mut Tell<'_>
     let node = &input.observation.resource;
     let gpu_probes = [ProbeSlot::NVIDIA, ProbeSlot::AMD].map(|slot| input.probes.at(slot));
     if gpu_probes.iter().all(|probe| probe.no_answer_reason(ProbeSlot::NVIDIA).is_none()) {
-        let now = inventory.gpus.iter();
+        let now = inventory.gpus.iter().filter(|gpu| gpu.condition != GpuCondition::Missing);
         compare(&mut verdict.gpus, now, |it| gpu_key(it).into(), "GPU", node, tell);
     }
-    if input.probes.at(ProbeSlot::NETWORK).answered() {
+    if input.probes.at(input.probes.links()).answered() {
         let now = inventory.interfaces.iter().filter(|interface| interface.physical);
         compare(&mut verdict.interfaces, now, |it| (&*it.name).into(), "interface", node, tell);
     }

@@ -12,7 +12,10 @@ pub(super) fn reachable(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut J
     if !probe.applies() {
         return;
     }
-    let Some(slot) = judge.open(CheckKind::Reachable) else { return };
+    let Some(slot) = judge.open_always(CheckKind::Reachable, "", ProbeSlot::REACHABLE, NO_GPU)
+    else {
+        return;
+    };
     match probe.state {
         ProbeState::Answered => judge.close(slot, Answer::healthy("a session opens")),
         ProbeState::Failed(error) => {
@@ -35,7 +38,7 @@ const STANDS_FOR: &[(ProbeSlot, CheckKind)] = &[
     (ProbeSlot::FILESYSTEM, CheckKind::FilesystemSpace),
     (ProbeSlot::REMOTE_FILESYSTEM, CheckKind::FilesystemAnswers),
     (ProbeSlot::DISK, CheckKind::DiskIo),
-    (ProbeSlot::NETWORK, CheckKind::InterfaceLink),
+    (ProbeSlot::NETWORK, CheckKind::InterfaceErrors),
     (ProbeSlot::LATENCY, CheckKind::Latency),
     (ProbeSlot::SENSORS, CheckKind::Temperature),
     (ProbeSlot::HOST, CheckKind::FileHandles),
@@ -49,7 +52,8 @@ const MUST_DELIVER: &[CheckKind] = &[CheckKind::Cpu, CheckKind::Memory];
 /// Says what could not be asked: a probe that failed, said nothing, or answered too long ago leaves
 /// its check unknown, also on a node where it never answered.
 pub(super) fn unanswered(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Judge<'_>) {
-    for &(slot, kind) in STANDS_FOR {
+    let links = (input.probes.links(), CheckKind::InterfaceLink);
+    for &(slot, kind) in STANDS_FOR.iter().chain(&[links]) {
         let probe = input.probes.at(slot);
         let reason = match probe.no_answer_reason(slot) {
             Some(reason) => reason,
@@ -65,12 +69,13 @@ pub(super) fn unanswered(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut 
             ProbeState::Failed(error) => error.advice.clone(),
             _ => None,
         };
-        if let Some(open) = judge.open_instance(kind, "", slot, NO_GPU) {
+        if let Some(open) = judge.open_always(kind, "", slot, NO_GPU) {
             judge.close_unknown(open, reason, advice);
         }
     }
     if judge.beyond_limit() > 0
-        && let Some(open) = judge.open(CheckKind::JudgementLimit)
+        && let Some(open) =
+            judge.open_always(CheckKind::JudgementLimit, "", ProbeSlot::HOST, NO_GPU)
     {
         let more = judge.beyond_limit();
         let reason = format!(

@@ -105,6 +105,10 @@ fn read_only(input: &Input<'_>, filesystem: &Filesystem, probe: ProbeSlot, judge
     let (kind, mount) = (CheckKind::FilesystemReadOnly, &*filesystem.mount_point);
     let Some(slot) = judge.open_instance(kind, mount, probe, NO_GPU) else { return };
     let reading = input.frame.get_instance(metric::FILESYSTEM_READ_ONLY, mount);
+    if judge.note(slot, reading.is_some()) && reading.is_none() {
+        judge.close_unknown(slot, format!("whether {mount} is writable was not told"), None);
+        return;
+    }
     if !filesystem.read_only && reading.is_none_or(|value| value <= 0.0) {
         judge.close(slot, Answer::healthy("it is writable"));
         return;

@@ -3,7 +3,7 @@
 //! What a card does not support is not judged. Errors and links are in [`super::gpu_errors`]. Rules
 //! over longer stretches (throttling for minutes, growing error counts) are not here.
 
-use sickbay_model::{Status, Unit};
+use sickbay_model::{GpuCondition, Status, Unit};
 
 use super::gpu_errors;
 use crate::checks::CheckKind;
@@ -11,6 +11,9 @@ use crate::input::{GpuColumn, GpuRow, Input, Job, ProbeSlot};
 use crate::judge::{Answer, Judge, NO_GPU, Slot};
 use crate::memory::{GpuMemory, NodeFacts};
 use crate::text::{self, Quantity};
+
+/// The most of a driver's refusals that a message lists.
+const UNREADABLE_LISTED: usize = 3;
 
 /// One GPU with what is remembered of it.
 pub(super) struct Card<'a, 'b> {
@@ -36,6 +39,7 @@ impl Card<'_, '_> {
 
 /// Every GPU that a driver lists.
 pub(super) fn gpus(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<'_>) {
+    let mut peers: Option<(&str, f64)> = None;
     for row in &input.gpus {
         if !input.probes.vendor(row.device.vendor).answered() {
             continue;
@@ -50,7 +54,12 @@ pub(super) fn gpus(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<'
             }
         };
         let card = Card { row, index: u16::try_from(index).unwrap_or(NO_GPU), name };
-        let links = gpu_errors::peers_links(facts, &row.device.model);
+        let model = &*row.device.model;
+        let links = match peers {
+            Some((same, links)) if same == model => links,
+            _ => gpu_errors::peers_links(facts, model),
+        };
+        peers = Some((model, links));
         let vendor = row.device.vendor;
         let memory = facts
             .gpus
@@ -66,22 +75,45 @@ pub(super) fn gpus(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<'
         activity(input, &card, memory, judge);
         card_memory(input, &card, judge);
     }
+    // Only now: cards are held against what was seen before, not against each other's news.
+    for gpu in facts.gpus.iter_mut().filter(|gpu| gpu.missing_since.is_none()) {
+        let row = input
+            .gpus
+            .iter()
+            .find(|row| row.device.index == gpu.index && row.device.vendor == gpu.vendor);
+        let active = row.and_then(|row| row.get(GpuColumn::LinksActive)).unwrap_or(0.0);
+        gpu.most_links = gpu.most_links.max(active);
+    }
 }
 
 fn present(card: &Card<'_, '_>, judge: &mut Judge<'_>) {
     let Some(slot) = card.open(judge, CheckKind::GpuAnswers) else { return };
-    if card.row.answers {
-        judge.close(slot, Answer::healthy("it answers"));
-        return;
+    let device = card.row.device;
+    let (says, advice) = match device.condition {
+        GpuCondition::Answering | GpuCondition::Missing if card.row.answers => {
+            judge.close(slot, Answer::healthy("it answers"));
+            return;
+        }
+        GpuCondition::ResetRequired => {
+            ("must be reset before it can be used", "drain and reset it")
+        }
+        GpuCondition::Lost => (
+            "is listed by the driver but does not answer it",
+            "look for Xid 79 in dmesg; drain and reboot; lost again → replace the card",
+        ),
+        _ => (
+            "is listed but answers nothing",
+            "look for Xid lines in dmesg; drain and reset the GPU, or reboot",
+        ),
+    };
+    let mut message = format!("{} {says}", card.label());
+    for why in device.unreadable.iter().take(UNREADABLE_LISTED) {
+        message.push_str("; ");
+        message.push_str(why);
     }
-    let unreadable = &card.row.device.unreadable;
-    let why =
-        if unreadable.is_empty() { String::new() } else { format!(": {}", unreadable.join(", ")) };
-    let label = card.label();
-    let answer =
-        Answer::finding(Status::Critical, format!("{label} is listed but answers nothing{why}"))
-            .points(0.0)
-            .advice("look for Xid lines in dmesg; drain and reset the GPU, or reboot");
+    let mut answer = Answer::finding(Status::Critical, message).points(0.0).advice(advice);
+    // What the driver itself says of a card is no sample.
+    answer.proof = device.condition != GpuCondition::Answering;
     judge.close(slot, answer);
 }
 
@@ -91,17 +123,22 @@ fn temperature(card: &Card<'_, '_>, memory: Option<&GpuMemory>, judge: &mut Judg
         "check fans, air flow and the power cap; move load away while it is this hot";
     if let Some(margin) = card.get(GpuColumn::TemperatureMargin) {
         let Some(slot) = card.open(judge, CheckKind::GpuTemperatureMargin) else { return };
-        let answer = if margin > 0.0 {
+        let line = memory.and_then(|gpu| gpu.margin_limit).unwrap_or(0.0);
+        let answer = if margin > line {
             Answer::healthy("below the limit at which it slows down")
         } else {
             let label = card.label();
             let value = text::number(margin, Unit::Celsius);
             Answer::finding(
                 Status::Unhealthy,
-                format!("{label} is too hot: {value} left until it slows down"),
+                format!("{label} is too hot and slows down: its margin is {value}"),
             )
             .advice(ADVICE)
-            .evidence("gpu_temperature_margin_celsius", value, Some("0 °C".to_owned()))
+            .evidence(
+                "gpu_temperature_margin_celsius",
+                value,
+                Some(text::number(line, Unit::Celsius)),
+            )
         };
         judge.close(slot, answer);
         return;

@@ -24,7 +24,7 @@ pub(super) fn drivers(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Jud
             continue;
         }
         let feed = ProbeSlot::of_vendor(vendor);
-        let Some(slot) = judge.open_instance(CheckKind::GpuDriver, name, feed, NO_GPU) else {
+        let Some(slot) = judge.open_always(CheckKind::GpuDriver, name, feed, NO_GPU) else {
             continue;
         };
         match probe.state {
@@ -89,7 +89,7 @@ pub(super) fn missing(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judg
         }
         // The vendor's probe may not apply any more; the finding is the host's then.
         let feed = if input.probes.at(feed).answered() { feed } else { ProbeSlot::HOST };
-        let Some(slot) = judge.open_instance(CheckKind::GpuMissing, &gpu.key, feed, NO_GPU) else {
+        let Some(slot) = judge.open_always(CheckKind::GpuMissing, &gpu.key, feed, NO_GPU) else {
             continue;
         };
         let answer = match gpu.missing_since {
@@ -150,7 +150,7 @@ fn recognise(input: &Input<'_>, vendor: GpuVendor, gpus: &mut Vec<GpuMemory>) {
         if gpu.missing_since.is_none() {
             gpu.slowdown_limit = row.get(GpuColumn::TemperatureSlowdown).or(gpu.slowdown_limit);
             gpu.shutdown_limit = row.get(GpuColumn::TemperatureShutdown).or(gpu.shutdown_limit);
-            gpu.most_links = gpu.most_links.max(row.get(GpuColumn::LinksActive).unwrap_or(0.0));
+            gpu.margin_limit = row.get(GpuColumn::MarginSlowdown).or(gpu.margin_limit);
         }
     }
 }
@@ -190,6 +190,7 @@ fn first_seen(device: &GpuDevice) -> GpuMemory {
         model: device.model.clone(),
         slowdown_limit: None,
         shutdown_limit: None,
+        margin_limit: None,
         most_links: 0.0,
         hang_since: None,
         missing_since: None,

@@ -56,32 +56,34 @@ fn close_named(
 
 /// Links, errors and drops of interfaces with a device behind them, and of the default route's.
 pub(super) fn interfaces(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Judge<'_>) {
-    if !input.probes.at(ProbeSlot::NETWORK).answered() {
-        return;
-    }
+    let links = input.probes.links();
     for interface in &input.inventory.interfaces {
         if !interface.physical && !interface.default_route {
             continue;
         }
-        link(input, interface, judge);
-        rates(input, interface, judge);
+        if input.probes.at(links).answered() {
+            link(input, interface, links, judge);
+        }
+        if input.probes.at(ProbeSlot::NETWORK).answered() {
+            rates(input, interface, judge);
+        }
     }
 }
 
 /// A link that was seen up must stay up. A port that never had a cable is none of our business,
 /// though it may be administratively up.
-fn link(input: &Input<'_>, interface: &NetworkInterface, judge: &mut Judge<'_>) {
+fn link(input: &Input<'_>, interface: &NetworkInterface, feed: ProbeSlot, judge: &mut Judge<'_>) {
     let (kind, name) = (CheckKind::InterfaceLink, &*interface.name);
     if !interface.administratively_up {
         if judge.remembers(kind, name)
-            && let Some(slot) = judge.open_instance(kind, name, kind.probe(), NO_GPU)
+            && let Some(slot) = judge.open_instance(kind, name, feed, NO_GPU)
         {
             judge.retire(slot);
         }
         return;
     }
     let Some(up) = input.frame.get_instance(metric::NETWORK_LINK_UP, name) else { return };
-    let Some(slot) = judge.open_instance(kind, name, kind.probe(), NO_GPU) else { return };
+    let Some(slot) = judge.open_instance(kind, name, feed, NO_GPU) else { return };
     let seen_up = judge.note(slot, up > 0.0);
     let answer = if up > 0.0 {
         Answer::healthy("the link is up")
@@ -129,13 +131,14 @@ fn rates(input: &Input<'_>, interface: &NetworkInterface, judge: &mut Judge<'_>)
 /// A default route that was there is still there, and its interface has a link.
 pub(super) fn default_route(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Judge<'_>) {
     let kind = CheckKind::DefaultRoute;
-    if !input.probes.at(ProbeSlot::NETWORK).answered() {
+    let feed = input.probes.links();
+    if !input.probes.at(feed).answered() {
         return;
     }
     let interface = input.inventory.interfaces.iter().find(|interface| interface.default_route);
     let Some(interface) = interface else {
         if judge.remembers(kind, "")
-            && let Some(slot) = judge.open(kind)
+            && let Some(slot) = judge.open_instance(kind, "", feed, NO_GPU)
         {
             let answer = Answer::finding(Status::Critical, "the default route is gone")
                 .points(0.0)
@@ -147,7 +150,7 @@ pub(super) fn default_route(input: &Input<'_>, _facts: &mut NodeFacts, judge: &m
     let Some(up) = input.frame.get_instance(metric::NETWORK_LINK_UP, &interface.name) else {
         return;
     };
-    let Some(slot) = judge.open(kind) else { return };
+    let Some(slot) = judge.open_instance(kind, "", feed, NO_GPU) else { return };
     let answer = if up > 0.0 {
         Answer::healthy("the default route's link is up")
     } else {

@@ -1,7 +1,7 @@
 //! Processes: the expected ones are there, none hangs, few are dead.
 
 use sickbay_model::catalogue as metric;
-use sickbay_model::{Status, Unit};
+use sickbay_model::{ProcessSummary, Status, Unit};
 
 use crate::checks::CheckKind;
 use crate::input::{Input, ProbeSlot};
@@ -19,12 +19,7 @@ pub(super) fn expected(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Ju
         return;
     }
     let kind = CheckKind::ProcessExpected;
-    if processes.expected_patterns == 0 && processes.missing_patterns.is_empty() {
-        if judge.remembers(kind, "")
-            && let Some(slot) = judge.open(kind)
-        {
-            judge.retire(slot);
-        }
+    if !any_expected(processes) {
         return;
     }
     let Some(slot) = judge.open(kind) else { return };
@@ -45,6 +40,11 @@ pub(super) fn expected(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Ju
                 Some(format!("{} expected", processes.expected_patterns)),
             );
     judge.close(slot, answer);
+}
+
+/// Whether the config expects any process; if not any more, the check is gone.
+pub(crate) fn any_expected(processes: &ProcessSummary) -> bool {
+    processes.expected_patterns > 0 || !processes.missing_patterns.is_empty()
 }
 
 /// Processes that stay in uninterruptible sleep from scan to scan. A passing one is normal I/O; one

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use sickbay_model::Status;
 
 use super::{Answer, Judge, NO_GPU, Slot};
-use crate::checks::{CheckKind, Scope};
+use crate::checks::{CheckKind, Scope, any_expected};
 use crate::input::{Input, ProbeState, parse_index};
 use crate::memory::{CheckMemory, NodeFacts};
 
@@ -143,12 +143,19 @@ fn subject(entry: &CheckMemory) -> String {
 fn is_there(entry: &CheckMemory, input: &Input<'_>, facts: &NodeFacts) -> bool {
     let instance = &*entry.instance;
     match entry.kind.scope() {
-        Scope::Node => true,
+        Scope::Node => {
+            entry.kind != CheckKind::ProcessExpected || any_expected(&input.observation.processes)
+        }
         Scope::Filesystem => {
-            input.inventory.filesystems.iter().any(|filesystem| filesystem.mount_point == instance)
+            let by_design = entry.kind != CheckKind::FilesystemAnswers;
+            input.inventory.filesystems.iter().any(|filesystem| {
+                filesystem.mount_point == instance && !(by_design && filesystem.read_only_by_design)
+            })
         }
         Scope::Interface => {
-            input.inventory.interfaces.iter().any(|interface| interface.name == instance)
+            // The list of interfaces is worth nothing while links cannot be read.
+            !input.probes.at(input.probes.links()).answered() && !instance.is_empty()
+                || input.inventory.interfaces.iter().any(|interface| interface.name == instance)
         }
         // An empty instance stood for a probe that failed as a whole.
         Scope::Unlisted => !instance.is_empty(),

@@ -1,0 +1,6 @@
+//! The engine as its users see it: observations in, verdicts out.
+
+mod node;
+mod properties;
+mod scenarios;
+mod verdicts;

@@ -1,0 +1,280 @@
+//! Single findings, as a table: what is changed on a well node, and what is said of it.
+
+use std::time::Duration;
+
+use sickbay_engine::{
+    Assessment, NodeMemory, Override, Policy, ReadinessOutcome, assess, unknown_assessment,
+};
+use sickbay_model::catalogue as metric;
+use sickbay_model::{Level, ProbeErrorKind, ResourceId, Status, Timestamp, check_id, probe};
+
+use crate::node::{Node, process};
+
+const START: i64 = 1_800_000_000_000;
+
+/// Three well observations, then the change for as many as needed to confirm it.
+fn judged(change: impl Fn(&mut Node), times: i64) -> Assessment {
+    let (policy, mut memory) = (Policy::default(), NodeMemory::default());
+    let mut node = Node::well(2);
+    let mut last = None;
+    for step in 0..3 + times {
+        if step == 3 {
+            change(&mut node);
+        }
+        let at = Timestamp::from_unix_ms(START + step * 5_000);
+        last = Some(assess(&policy, &mut memory, &node.observe(at)));
+    }
+    last.expect("observed")
+}
+
+#[test]
+fn findings() {
+    type Change = fn(&mut Node);
+    use Status::{Critical, Degraded, Unhealthy, Unknown};
+    let proof: &[(&str, &str, Status, Change)] = &[
+        ("gpu_ecc", "1", Unhealthy, |n| {
+            n.set_of(metric::GPU_ECC_UNCORRECTED_VOLATILE, "1", 1.0);
+        }),
+        ("gpu_row_remap", "0", Degraded, |n| {
+            n.set_of(metric::GPU_REMAP_PENDING, "0", 1.0);
+        }),
+        ("gpu_row_remap_failed", "0", Critical, |n| {
+            n.set_of(metric::GPU_REMAP_FAILED, "0", 1.0);
+        }),
+        ("gpu_recovery_action", "0", Unhealthy, |n| {
+            n.set_of(metric::GPU_RECOVERY_ACTION, "0", 1.0);
+        }),
+        ("gpu_recovery_action", "0", Critical, |n| {
+            n.set_of(metric::GPU_RECOVERY_ACTION, "0", 2.0);
+        }),
+        ("memory_errors", "", Unhealthy, |n| {
+            n.set(metric::MEMORY_ERRORS_UNCORRECTED, 1.0);
+        }),
+        ("filesystem_read_only", "/", Critical, |n| n.inventory.filesystems[0].read_only = true),
+    ];
+    let samples: &[(&str, &str, Status, Change)] = &[
+        ("gpu_temperature_margin", "0", Unhealthy, |n| {
+            n.set_of(metric::GPU_TEMPERATURE_MARGIN, "0", 0.0);
+        }),
+        ("gpu_throttle", "0", Degraded, |n| {
+            n.set_of(metric::GPU_THROTTLE_REASONS, "0", 64.0);
+        }),
+        ("gpu_pcie_width", "0", Degraded, |n| {
+            n.set_of(metric::GPU_PCIE_WIDTH, "0", 8.0);
+        }),
+        ("gpu_nvlink", "0", Unhealthy, |n| {
+            n.set_of(metric::GPU_NVLINKS_ACTIVE, "0", 17.0);
+        }),
+        ("gpu_memory", "0", Critical, |n| {
+            n.set_of(metric::GPU_MEMORY_USED, "0", 96.0);
+        }),
+        ("gpu_answers", "1", Critical, |n| {
+            n.readings.retain(|(metric, of), _| metric.0 < 200 || of != "1")
+        }),
+        ("filesystem_inodes", "/data", Critical, |n| {
+            n.set_of(metric::FILESYSTEM_INODES_USED, "/data", 99.0);
+        }),
+        ("filesystem_answers", "/shared", Critical, |n| {
+            n.inventory.filesystems[3].unanswered = Some("no answer for 34 s".into())
+        }),
+        ("filesystem_space", "/data", Unknown, |n| {
+            n.unset_of(metric::FILESYSTEM_USED, "/data");
+        }),
+        ("filesystem_space", "/shared", Unknown, |n| {
+            n.fail(probe::REMOTE_FILESYSTEM, ProbeErrorKind::Stuck, "statvfs hangs");
+        }),
+        ("interface_link", "eth1", Unhealthy, |n| {
+            n.set_of(metric::NETWORK_LINK_UP, "eth1", 0.0);
+        }),
+        ("interface_errors", "eth0", Degraded, |n| {
+            n.set_of(metric::NETWORK_RECEIVE_ERRORS, "eth0", 2.0);
+        }),
+        ("default_route", "", Critical, |n| n.inventory.interfaces[0].default_route = false),
+        ("latency", "192.0.2.1", Degraded, |n| {
+            n.set_of(metric::LATENCY, "192.0.2.1", 150.0);
+        }),
+        ("latency_loss", "192.0.2.1", Critical, |n| {
+            n.set_of(metric::LATENCY_LOSS, "192.0.2.1", 60.0);
+        }),
+        ("memory", "", Critical, |n| {
+            n.set(metric::MEMORY_USED, 96.0);
+        }),
+        ("swap", "", Degraded, |n| {
+            n.set(metric::SWAP_USED, 90.0);
+        }),
+        ("file_handles", "", Degraded, |n| {
+            n.set(metric::FILE_HANDLES_USED, 81.0);
+        }),
+        ("temperature", "", Critical, |n| {
+            n.set_of(metric::TEMPERATURE, "nvme/Composite", 96.0);
+        }),
+        ("process_zombies", "", Degraded, |n| {
+            n.set(metric::PROCESSES_ZOMBIE, 60.0);
+        }),
+        ("process_expected", "", Unhealthy, |n| {
+            n.processes.expected_patterns = 1;
+            n.processes.missing_patterns = vec!["trainer".into()];
+        }),
+        ("cpu", "", Unknown, |n| {
+            n.fail(probe::CPU, ProbeErrorKind::Malformed, "odd /proc/stat");
+        }),
+        ("cpu", "", Unknown, |n| {
+            n.probes.remove(&probe::CPU);
+        }),
+        ("gpu_driver", "nvidia", Critical, |n| {
+            n.fail(probe::NVIDIA, ProbeErrorKind::Denied, "no permission");
+        }),
+    ];
+    let rows = proof.iter().map(|row| (1, row)).chain(samples.iter().map(|row| (3, row)));
+    for (times, (check, instance, status, change)) in rows {
+        let verdict = judged(change, times);
+        let result = verdict
+            .checks
+            .iter()
+            .find(|it| it.check.as_str() == *check && it.instance == *instance)
+            .unwrap_or_else(|| panic!("{check} of {instance} is not among the checks"));
+        assert_eq!((result.status, result.hard), (*status, true), "{check}: {}", result.message);
+        let cap = Level::cap(*status).expect("a finding has a cap");
+        assert!(verdict.score.score.is_some_and(|score| score <= cap), "{check}");
+        assert!(verdict.level != Level::Healthy, "{check}");
+        assert!(verdict.score.caps.iter().any(|cap| cap.check == result.check), "{check}");
+    }
+    for (check, instance, _, change) in samples {
+        let level = judged(change, 1).level;
+        let driver = *check == "gpu_driver";
+        assert!(driver || level == Level::Healthy, "{check} of {instance}: {level} at first sight");
+    }
+}
+
+#[test]
+fn what_is_normal_is_no_finding() {
+    type Change = fn(&mut Node);
+    let rows: &[(&str, Change)] = &[
+        ("power cap and idle are normal", |n| {
+            n.set_of(metric::GPU_THROTTLE_REASONS, "0", 5.0);
+        }),
+        ("a snap is full by design", |n| {
+            n.inventory.filesystems[1].read_only = true;
+            n.inventory.filesystems[1].read_only_by_design = true;
+            n.set_of(metric::FILESYSTEM_USED, "/boot", 100.0);
+        }),
+        ("an interface was taken down", |n| {
+            n.inventory.interfaces[1].administratively_up = false;
+            n.set_of(metric::NETWORK_LINK_UP, "eth1", 0.0);
+        }),
+        ("a mount was unmounted", |n| {
+            n.inventory.filesystems.remove(2);
+            n.readings.retain(|(_, of), _| of != "/data");
+        }),
+        ("swap was turned off", |n| {
+            n.set(metric::SWAP_TOTAL, 0.0).unset_of(metric::SWAP_USED, "");
+        }),
+        ("a passing process in state D", |n| n.processes.blocked = vec![process(9, "dd", 'D')]),
+    ];
+    for (what, change) in rows {
+        let verdict = judged(change, 2);
+        assert_eq!(verdict.score.score, Some(100.0), "{what}: {}", verdict.headline);
+    }
+}
+
+#[test]
+fn readiness_asks_five_questions() {
+    use ReadinessOutcome::{Failed, NotApplicable, Passed};
+    type Change = fn(&mut Node);
+    let rows: &[(&str, ReadinessOutcome, Change)] = &[
+        ("disk_ready", Passed, |_| ()),
+        ("disk_ready", Failed, |n| {
+            n.set_of(metric::FILESYSTEM_FREE, "/", 9e9);
+        }),
+        ("disk_ready", Failed, |n| {
+            n.unset_of(metric::FILESYSTEM_FREE, "/");
+        }),
+        ("latency_ready", Passed, |n| {
+            n.set_of(metric::LATENCY, "192.0.2.1", 100.0);
+        }),
+        ("latency_ready", Failed, |n| {
+            n.set_of(metric::LATENCY, "192.0.2.1", 101.0);
+        }),
+        ("latency_ready", Failed, |n| {
+            n.unset_of(metric::LATENCY, "192.0.2.1");
+        }),
+        ("latency_ready", NotApplicable, |n| {
+            n.probes.insert(
+                probe::LATENCY,
+                sickbay_model::ProbeOutcome::NotApplicable("no gateway".into()),
+            );
+        }),
+        ("torch_ready", Failed, |n| n.torch = None),
+        ("torch_ready", Failed, |n| n.torch.as_mut().expect("torch").gpu_count = 1),
+        ("torch_ready", Failed, |n| {
+            n.probes.remove(&probe::TORCH);
+        }),
+        ("gpu_available", Failed, |n| {
+            n.lose_gpu(1);
+        }),
+        ("gpu_available", Failed, |n| {
+            n.fail(probe::NVIDIA, ProbeErrorKind::Late, "hangs");
+        }),
+        ("reachable", Failed, |n| {
+            n.fail(probe::REACHABLE, ProbeErrorKind::Unreachable, "refused");
+        }),
+    ];
+    for (check, outcome, change) in rows {
+        let readiness = judged(change, 1).readiness;
+        let found = readiness.checks.iter().find(|it| it.check.as_str() == *check);
+        let found = found.expect("all five are told");
+        assert_eq!(found.outcome, *outcome, "{check}: {}", found.message);
+        assert_eq!(readiness.ready, *outcome != Failed, "{check}: 4 of 5 are 80 %");
+    }
+    let node = Node::well(0).observe(Timestamp::from_unix_ms(START));
+    let verdict = assess(&Policy::default(), &mut NodeMemory::default(), &node);
+    let gpu = verdict.readiness.checks.iter().find(|it| it.check == check_id::GPU_AVAILABLE);
+    assert_eq!(gpu.map(|it| it.outcome), Some(NotApplicable));
+    assert!(verdict.readiness.ready);
+}
+
+#[test]
+fn nothing_to_judge_is_unknown_with_the_reason() {
+    type Change = fn(&mut Node);
+    let rows: &[(&str, Change)] = &[
+        ("connection refused", |n| {
+            n.fail(probe::REACHABLE, ProbeErrorKind::Unreachable, "connection refused");
+        }),
+        ("the probe reachable did not report", |n| n.probes.clear()),
+        ("no probe answered", |n| {
+            n.probes.retain(|probe, _| *probe == probe::REACHABLE);
+        }),
+    ];
+    for (reason, change) in rows {
+        let verdict = judged(change, 1);
+        assert_eq!((verdict.level, verdict.score.score), (Level::Unknown, None), "{reason}");
+        assert_eq!(verdict.score.unknown_reason.as_deref(), Some(*reason));
+    }
+    let mut observation = Node::well(1).observe(Timestamp::from_unix_ms(START));
+    observation.at = observation.at.plus(Duration::from_secs(3600));
+    let verdict = assess(&Policy::default(), &mut NodeMemory::default(), &observation);
+    assert_eq!(verdict.level, Level::Unknown, "readings of an hour ago");
+    let node = ResourceId::node("x").expect("valid");
+    let never = unknown_assessment(&Policy::default(), &node, Timestamp::EPOCH, "never collected");
+    assert_eq!((never.level, never.readiness.ready), (Level::Unknown, false));
+}
+
+#[test]
+fn overrides_move_the_line_of_one_instance() {
+    let mut node = Node::well(0);
+    node.set_of(metric::FILESYSTEM_USED, "/data", 97.0);
+    node.set_of(metric::FILESYSTEM_USED, "/", 97.0);
+    let mut policy = Policy::default().for_single_look();
+    policy.overrides.push(Override {
+        check: "filesystem_space".into(),
+        instance: Some("/data".into()),
+        warning: Some(98.0),
+        critical: None,
+    });
+    assert!(policy.validate().is_empty());
+    let observation = node.observe(Timestamp::from_unix_ms(START));
+    let verdict = assess(&policy, &mut NodeMemory::default(), &observation);
+    let found: Vec<_> = verdict.findings().map(|it| it.instance.as_ref()).collect();
+    assert_eq!(found, ["/"]);
+    assert_eq!(verdict.level, Level::Critical, "a single look confirms at once");
+}
