@@ -24,6 +24,23 @@ pub fn thread_cpu_time() -> Duration {
     duration(clock_gettime(ClockId::ThreadCPUTime))
 }
 
+/// CPU time that a living process has used; `None` where the system does not say. To the nanosecond
+/// for a process with one thread, to the kernel's tick (10 ms) for others.
+#[must_use]
+pub fn cpu_time_of(pid: u32) -> Option<Duration> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // Field 20 of proc(5).
+    if stat_field(&stat, 20)? == 1 {
+        let precise = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).ok();
+        let nanoseconds =
+            precise.and_then(|text| text.split_ascii_whitespace().next()?.parse().ok());
+        if let Some(nanoseconds) = nanoseconds {
+            return Some(Duration::from_nanos(nanoseconds));
+        }
+    }
+    ticks(stat_field(&stat, 14)?.checked_add(stat_field(&stat, 15)?)?)
+}
+
 /// Runs a future and measures the CPU time of its polls, wherever they happen.
 pub async fn metered<Run: Future>(run: Run) -> (Run::Output, Duration) {
     let mut run = pin!(run);
@@ -54,32 +71,23 @@ pub fn open_files() -> Option<u64> {
     u64::try_from(count).ok()
 }
 
-/// CPU time that another process has used, without children; `None` where the system does not say.
-/// To the clock tick (usually 10 ms).
-#[must_use]
-pub fn cpu_time_of(pid: u32) -> Option<Duration> {
-    // Fields 14 and 15 of proc(5)'s stat.
-    two_tick_fields(&format!("/proc/{pid}/stat"), 11)
-}
-
-/// Fields 16 and 17 of `/proc/self/stat` (proc(5)), in clock ticks.
+/// Fields 16 and 17 of `/proc/self/stat`.
 fn reaped_children_cpu_time() -> Option<Duration> {
-    two_tick_fields("/proc/self/stat", 13)
+    let stat = std::fs::read("/proc/self/stat").ok()?;
+    ticks(stat_field(&stat, 16)?.checked_add(stat_field(&stat, 17)?)?)
 }
 
-/// The sum of two neighbouring fields of a stat file; `first` counts from field 3 (the state).
-fn two_tick_fields(file: &str, first: usize) -> Option<Duration> {
-    let stat = std::fs::read(file).ok()?;
+/// A field of `/proc/PID/stat`, numbered as proc(5) does, from the fourth on.
+fn stat_field(stat: &[u8], number: usize) -> Option<u64> {
     // The name, in parentheses, may hold anything: count from its end, where field 3 follows.
     let end = stat.iter().rposition(|&byte| byte == b')')?;
     let fields = std::str::from_utf8(stat.get(end + 1..)?).ok()?;
-    let mut times = fields.split_ascii_whitespace().skip(first).take(2);
-    let user: u64 = times.next()?.parse().ok()?;
-    let system: u64 = times.next()?.parse().ok()?;
+    fields.split_ascii_whitespace().nth(number.checked_sub(3)?)?.parse().ok()
+}
+
+fn ticks(ticks: u64) -> Option<Duration> {
     let per_second = rustix::param::clock_ticks_per_second().max(1);
-    let ticks = user.checked_add(system)?;
-    let milliseconds = ticks.checked_mul(1000)?.checked_div(per_second)?;
-    Some(Duration::from_millis(milliseconds))
+    Some(Duration::from_millis(ticks.checked_mul(1000)?.checked_div(per_second)?))
 }
 
 fn duration(time: Timespec) -> Duration {
@@ -125,5 +133,18 @@ mod tests {
         let _one_more = std::fs::File::open("/dev/null").expect("opens");
         assert!(files >= 3 && open_files().expect("own files") > files);
         assert!(reaped_children_cpu_time().is_some());
+        assert!(cpu_time_of(std::process::id()).is_some());
+        assert_eq!(cpu_time_of(u32::MAX), None);
+    }
+
+    #[test]
+    fn fields_are_counted_from_the_end_of_the_name() {
+        let stat = b"7 (a) b (c) S 1 7 7 0 -1 0 0 0 0 0 14 15 16 17 20 0 1 0 99";
+        for (number, value) in [(4, Some(1)), (14, Some(14)), (17, Some(17)), (20, Some(1))] {
+            assert_eq!(stat_field(stat, number), value, "{number}");
+        }
+        for (stat, number) in [(&b""[..], 14), (b"7 (a", 14), (b"7 (a) S", 14), (stat, 0)] {
+            assert_eq!(stat_field(stat, number), None);
+        }
     }
 }
