@@ -1,5 +1,13 @@
 //! What the API answers, asked over a real connection.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what does not hold fails the test"
+)]
+
 #[path = "support/client.rs"]
 mod client;
 #[path = "support/fleet.rs"]

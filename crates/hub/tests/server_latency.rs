@@ -2,6 +2,14 @@
 //!
 //! `cargo test --release -p sickbay-hub --test server_latency -- --ignored --nocapture`
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what does not hold fails the test"
+)]
+
 #[path = "support/client.rs"]
 mod client;
 #[path = "support/fleet.rs"]

@@ -14,7 +14,7 @@ use super::problem::ProblemResponse;
 /// How many answers are kept; when it is met, those of older revisions go, then all.
 const MAX_ANSWERS: usize = 512;
 /// Bytes of answers that are kept in all; a larger answer is given but not kept.
-const MAX_BYTES: usize = 16 * 1024 * 1024;
+const MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// An answer's bytes with their ETag. Cheap to clone.
 #[derive(Clone)]

@@ -17,7 +17,7 @@ use axum::http::{HeaderMap, HeaderName};
 use axum::response::sse::{Event as Frame, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use sickbay_model::EventId;
-use sickbay_store::EventQuery;
+use sickbay_store::{EventQuery, Store};
 use sickbay_wire::problem::Problem;
 use sickbay_wire::v1::{EventView, StreamMessage};
 use tokio::sync::OwnedSemaphorePermit;
@@ -105,6 +105,8 @@ struct Live {
     known: BTreeSet<String>,
     /// The last event that was sent or skipped; later ones are sent, in order.
     last_event: Option<EventId>,
+    /// The last event before the stream began: where a client that named none starts from.
+    begins_after: EventId,
     /// Events up to here are in the store and not sent yet.
     replay_to: Option<EventId>,
     /// A live event that waits until what was missed before it is replayed.
@@ -148,6 +150,7 @@ impl Live {
             waiting: VecDeque::from([Frame::default().retry(RETRY).comment("sickbay")]),
             known: BTreeSet::new(),
             replay_to: last_event.map(|_| shared.store.last_event_id()),
+            begins_after: shared.store.last_event_id(),
             last_event,
             held: None,
             stopping,
@@ -238,11 +241,17 @@ impl Live {
             limit: REPLAY_BATCH,
             ..EventQuery::default()
         };
-        let missed = if after < to {
-            stored::read(&self.context, move |store| store.events(&question)).await
-        } else {
-            Ok(Vec::new())
+        let read = move |store: &Store| {
+            let missed = store.events(&question)?;
+            let reached = missed.last().map_or(after, |event| event.id);
+            if missed.len() >= REPLAY_BATCH || reached >= to {
+                return Ok(missed);
+            }
+            // The newest may still wait to be written.
+            if store.flush() { store.events(&question) } else { Ok(missed) }
         };
+        let missed =
+            if after < to { stored::read(&self.context, read).await } else { Ok(Vec::new()) };
         let missed = missed.unwrap_or_else(|_| {
             // Logged by the read; the client sees the jump in the ids.
             self.waiting.push_back(Frame::default().comment("missed events cannot be read"));
@@ -266,9 +275,8 @@ impl Live {
         self.open.0.counts().streams_lagged.fetch_add(1, Ordering::Relaxed);
         tracing::debug!(missed, "a stream fell behind; sending a fresh snapshot");
         self.changes = self.changes.resubscribe();
-        if self.last_event.is_some() {
-            self.replay_to = Some(self.context.shared.store.last_event_id());
-        }
+        self.last_event.get_or_insert(self.begins_after);
+        self.replay_to = Some(self.context.shared.store.last_event_id());
         self.start_afresh();
     }
 

@@ -124,7 +124,7 @@ async fn exchange_over<S: AsyncRead + AsyncWrite + Unpin>(stream: S, bytes: &[u8
             let _ = writer.flush().await;
         };
         let read = async {
-            let mut buffer = [0_u8; 16 * 1024];
+            let mut buffer = vec![0_u8; 16 * 1024];
             while let Ok(read) = reader.read(&mut buffer).await {
                 if read == 0 {
                     break;
@@ -196,7 +196,7 @@ impl Live {
     }
 
     async fn receive(&mut self) -> bool {
-        let mut buffer = [0_u8; 16 * 1024];
+        let mut buffer = vec![0_u8; 16 * 1024];
         let read = tokio::time::timeout(PATIENCE, self.stream.read(&mut buffer))
             .await
             .expect("a message in time")

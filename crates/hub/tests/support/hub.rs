@@ -143,9 +143,7 @@ impl TestHub {
 
     /// Stores events, and tells streams of them if `live`.
     pub(crate) fn add_events(&self, ids: std::ops::RangeInclusive<u64>, live: bool) {
-        let events: Vec<Event> = ids.map(event).collect();
-        let batch = WriteBatch { events: events.clone(), ..WriteBatch::default() };
-        self.store.submit(batch).expect("room");
+        let events = self.submit_events(ids);
         assert!(self.store.flush(), "events are written");
         if live {
             let messages = events.into_iter().map(|event| {
@@ -160,6 +158,14 @@ impl TestHub {
             });
             self.publisher.lock().expect("no panic").send(messages);
         }
+    }
+
+    /// Hands events to the store without waiting until they are written.
+    pub(crate) fn submit_events(&self, ids: std::ops::RangeInclusive<u64>) -> Vec<Event> {
+        let events: Vec<Event> = ids.map(event).collect();
+        let batch = WriteBatch { events: events.clone(), ..WriteBatch::default() };
+        self.store.submit(batch).expect("room");
+        events
     }
 
     /// Ends the server; how long it took.
