@@ -248,3 +248,77 @@ pub(crate) mod seconds {
             .map_err(|_| de::Error::custom(format!("{seconds} is no duration in seconds")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_usable_and_survives_serialisation() {
+        let policy = Policy::default();
+        assert_eq!(policy.validate(), []);
+        let json = serde_json::to_string(&policy).expect("serialises");
+        assert_eq!(serde_json::from_str::<Policy>(&json).ok(), Some(policy));
+        let partial = r#"{"thresholds": {"cpu_used": {"warning": 70.0}}}"#;
+        let policy: Policy = serde_json::from_str(partial).expect("the rest is the default");
+        assert_eq!(policy.thresholds.cpu_used.warning, Some(70.0));
+        assert!(serde_json::from_str::<Policy>(r#"{"wieghts": {}}"#).is_err());
+        assert!(
+            serde_json::from_str::<Policy>(r#"{"hysteresis": {"hold_seconds": -1.0}}"#).is_err()
+        );
+    }
+
+    #[test]
+    fn all_mistakes_are_found_at_once() {
+        let mut policy = Policy::default();
+        policy.weights.gpu = 50.0;
+        policy.thresholds.memory_used = Threshold::above(95.0, 80.0);
+        policy.thresholds.sensor_headroom = Threshold::below(0.0, 5.0);
+        policy.thresholds.error_rate = Threshold::above(0.3, 5.0);
+        policy.hysteresis.hold = Duration::ZERO;
+        policy.state.confirm = 0;
+        policy.state.flap_off_percent = 40.0;
+        policy.readiness.watched_paths = vec!["data".to_owned()];
+        policy.schedule.idle_growth = 1.0;
+        policy.overrides.push(Override {
+            check: "disk_space".into(),
+            instance: None,
+            warning: None,
+            critical: None,
+        });
+        let paths: Vec<_> = policy.validate().into_iter().map(|mistake| mistake.path).collect();
+        let mut found = paths;
+        found.sort();
+        assert_eq!(
+            found,
+            [
+                "hysteresis.hold_seconds",
+                "overrides[0].check",
+                "readiness.watched_paths[0]",
+                "schedule.idle_growth",
+                "state.confirm",
+                "state.flap_off_percent",
+                "thresholds.error_rate.critical",
+                "thresholds.memory_used",
+                "thresholds.sensor_headroom",
+                "weights",
+            ]
+        );
+    }
+
+    #[test]
+    fn points_fall_from_line_to_line() {
+        let line = Threshold::above(80.0, 95.0);
+        for (value, points) in
+            [(0.0, 100.0), (79.9, 100.0), (80.0, 79.0), (87.5, 59.0), (95.0, 39.0), (100.0, 0.0)]
+        {
+            assert!((line.points(value, 100.0) - points).abs() < 1e-9, "{value}");
+        }
+        let free = Threshold::below(20.0, 10.0);
+        for (value, points) in [(21.0, 100.0), (20.0, 79.0), (15.0, 59.0), (10.0, 39.0), (0.0, 0.0)]
+        {
+            assert!((free.points(value, 0.0) - points).abs() < 1e-9, "{value}");
+        }
+        assert!((Threshold::warn_above(80.0).points(100.0, 100.0) - 40.0).abs() < 1e-9);
+    }
+}

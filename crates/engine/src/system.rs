@@ -168,3 +168,51 @@ fn recovery(recoveries: Option<RecoveryCounts>) -> Points {
 fn as_f64(count: usize) -> f64 {
     count as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(ready: bool, score: f64) -> NodeShare {
+        NodeShare { ready, score: Some(score) }
+    }
+
+    #[test]
+    fn parts_add_up_to_the_score() {
+        let full = SystemInput {
+            nodes: vec![
+                node(true, 100.0),
+                node(true, 80.0),
+                node(false, 30.0),
+                NodeShare::default(),
+            ],
+            breakers: Some(BreakerCounts { closed: 8, half_open: 1, open: 1 }),
+            checks: Some(CheckCounts { failed: 3, total: 10 }),
+            recoveries: Some(RecoveryCounts { attempted: 4, succeeded: 3 }),
+        };
+        let nothing_failed = SystemInput {
+            nodes: vec![node(true, 100.0)],
+            checks: Some(CheckCounts { failed: 0, total: 10 }),
+            ..SystemInput::default()
+        };
+        for (what, input, points, score) in [
+            ("all four parts", full, [Some(45.0), Some(85.0), Some(79.0), Some(75.0)], Some(66.4)),
+            ("two of them", nothing_failed, [Some(100.0), None, Some(100.0), None], Some(100.0)),
+            ("nothing at all", SystemInput::default(), [None; 4], None),
+            (
+                "a node that was never judged",
+                SystemInput { nodes: vec![NodeShare::default()], ..SystemInput::default() },
+                [Some(0.0), None, None, None],
+                None,
+            ),
+        ] {
+            let result = system_score(&Policy::default(), &input);
+            assert_eq!(result.score, score, "{what}");
+            assert_eq!(result.level, score.map_or(Level::Unknown, Level::of_score), "{what}");
+            let got: Vec<_> = result.parts.iter().map(|part| part.points).collect();
+            assert_eq!(got, points, "{what}");
+            let sum: f64 = result.parts.iter().map(|part| part.contribution).sum();
+            assert!(score.is_none_or(|score| (sum - score).abs() < 1e-9), "{what}: {sum}");
+        }
+    }
+}

@@ -60,15 +60,17 @@ impl MeanWindow {
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of a window fit f64")]
     pub fn mean(&self, window: Duration) -> Option<WindowMean> {
         let &(newest, _, last_value) = self.samples.back()?;
-        let whole = window.as_millis() as f64;
-        let (mut weight, mut sum) = (0.0, 0.0);
+        let whole_ms = i64::try_from(window.as_millis()).unwrap_or(i64::MAX);
+        let start_ms = newest.as_unix_ms().saturating_sub(whole_ms);
+        let (mut weight_ms, mut sum) = (0_i64, 0.0);
         for &(at, milliseconds, value) in &self.samples {
             // The oldest sample may reach out of the window: only the part within counts.
-            let left = whole - newest.since(at).as_millis() as f64;
-            let counts = (milliseconds as f64).min(left.max(0.0));
-            weight += counts;
-            sum += counts * value;
+            let within = at.as_unix_ms().saturating_sub(start_ms).max(0);
+            let counts = within.min(i64::try_from(milliseconds).unwrap_or(i64::MAX));
+            weight_ms = weight_ms.saturating_add(counts);
+            sum += counts as f64 * value;
         }
+        let (weight, whole) = (weight_ms as f64, whole_ms as f64);
         if weight <= 0.0 || whole <= 0.0 {
             return Some(WindowMean { observed: last_value, proven: 0.0 });
         }
