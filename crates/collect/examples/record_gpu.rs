@@ -87,7 +87,7 @@ fn describe(result: &Result<(), sickbay_model::ProbeError>, mut sample: Sample) 
 fn mask(text: &mut String) {
     let keep = text.chars().count().saturating_sub(2);
     let masked = |(at, character): (usize, char)| {
-        if at < keep && character.is_ascii_digit() { '0' } else { character }
+        if at < keep && character.is_ascii_hexdigit() { '0' } else { character }
     };
     *text = text.chars().enumerate().map(masked).collect();
 }

@@ -326,3 +326,43 @@ fn byte_counters_become_rates() {
     assert_eq!(rate("1"), None);
     assert_eq!(rate("2"), Some(0.0));
 }
+
+#[test]
+fn what_is_seldom_news_is_asked_every_30_seconds_and_repeated_in_between() {
+    let mut machine = Machine::with("h100x8");
+    machine.poll().expect("answers");
+    let changed = serde_json::json!({"gpus": {"0": {"power_limit_milliwatts": 500_000}}});
+    machine.fake.patch(&fixture("h100x8"), changed).expect("written");
+    let mut limits = Vec::new();
+    for _ in 0..7 {
+        let sample = machine.poll().expect("answers");
+        let of_first = |one: &&sickbay_model::Reading| {
+            &*one.instance == "0" && one.metric == catalogue::GPU_POWER_LIMIT
+        };
+        limits.push(sample.readings.iter().find(of_first).map(|one| one.value));
+    }
+    let old = Some(700.0);
+    assert_eq!(limits, [old, old, old, old, old, Some(500.0), Some(500.0)]);
+}
+
+#[test]
+fn switching_mig_learns_the_gpu_afresh() {
+    let mut machine = Machine::with("mig");
+    machine.poll().expect("answers");
+    let off = serde_json::json!({
+        "gpus": {"0": {"mig_enabled": false, "mig_devices": []}},
+        "faults": [],
+    });
+    machine.fake.patch(&fixture("mig"), off).expect("written");
+    let mut last = None;
+    for _ in 0..8 {
+        last = Some(machine.poll().expect("answers"));
+    }
+    let sample = last.expect("polled");
+    assert!(!sample.facts.gpus.expect("listed")[0].mig_enabled);
+    // Utilisation was not supported under MIG, and is now.
+    let is_utilization = |one: &&sickbay_model::Reading| {
+        &*one.instance == "0" && one.metric == catalogue::GPU_UTILIZATION
+    };
+    assert!(sample.readings.iter().any(|one| is_utilization(&one)));
+}

@@ -107,30 +107,27 @@ fn a_gpu_in_trouble_is_marked_and_hides_no_other() {
             3,
             GpuCondition::Lost,
             expect![[r#"
-            38 38 38 0 38 38 38 38 
-            the GPU does not answer: device fell off the bus or has otherwise become inacessible
-        "#]],
+                38 38 38 0 38 38 38 38 
+                the GPU is lost: it fell off the bus or does not respond
+            "#]],
         ),
         (
             "fault-gpu-lost-late",
             3,
             GpuCondition::Lost,
             expect![[r#"
-            38 38 38 11 38 38 38 38 
-            the GPU does not answer: device fell off the bus or has otherwise become inacessible
-        "#]],
+                38 38 38 11 38 38 38 38 
+                the GPU is lost: it fell off the bus or does not respond
+            "#]],
         ),
         (
             "fault-reset-required",
             5,
             GpuCondition::ResetRequired,
             expect![[r#"
-            38 38 38 38 38 5 38 38 
-            3 questions in a row failed; nothing more was asked
-            utilisation: device requires a reset before it can be used again
-            memory: device requires a reset before it can be used again
-            temperature: device requires a reset before it can be used again
-        "#]],
+                38 38 38 38 38 31 38 38 
+                the GPU must be reset before it can be used again
+            "#]],
         ),
         (
             "fault-unknown",
@@ -147,9 +144,9 @@ fn a_gpu_in_trouble_is_marked_and_hides_no_other() {
             2,
             GpuCondition::Answering,
             expect![[r#"
-            38 38 37 38 38 38 38 38 
-            temperature: unexpected enum variant value: 4242
-        "#]],
+                38 38 37 38 38 38 38 38 
+                temperature: the driver answered 4242, which NVML does not define
+            "#]],
         ),
         (
             "fault-no-permission-processes",
@@ -253,6 +250,25 @@ fn a_driver_that_was_reloaded_is_initialised_again() {
 }
 
 #[test]
+fn while_a_gpu_is_lost_nvml_is_initialised_afresh_now_and_then() {
+    let mut machine = Machine::with("h100x8");
+    machine.poll().expect("well");
+    let lost = fixture("fault-gpu-lost");
+    machine.fake.patch(&lost, serde_json::json!({"driver_version": "550.90.07"})).expect("written");
+    let mut versions = Vec::new();
+    for _ in 0..14 {
+        let sample = machine.poll().expect("seven answer");
+        let gpus = sample.facts.gpus.expect("listed");
+        versions.push(gpus[0].driver_version.clone());
+        // The lost one keeps its name through the fresh start.
+        assert!(gpus[3].uuid.starts_with("GPU-a4c10003"), "{}", gpus[3].uuid);
+    }
+    // 60 s after the first poll, which is eleven polls later.
+    let fresh = versions.iter().position(|version| version == "550.90.07");
+    assert_eq!(fresh, Some(11), "{versions:?}");
+}
+
+#[test]
 fn what_a_fault_shows_is_read() {
     let mut machine = Machine::with("fault-corrected-errors");
     let sample = machine.poll().expect("answers");
@@ -342,7 +358,7 @@ fn lies_are_refused_by_the_frame_and_never_clamped() {
         &inventory(&sample),
         expect![[r#"
             0 H100?[2J?? evil GPU-a4c10000-5c1b-4d6e-9a30-0f2c7e6b0000 0000:1b:00.0 Answering
-              ! performance state: unexpected enum variant value: 7777
+              ! performance state: the driver answered 7777, which NVML does not define
               ! field 82: NaN is no number
               ! field 83: inf is no number
             1  GPU-a4c10001-5c1b-4d6e-9a30-0f2c7e6b0001 0000:43:00.0 Answering

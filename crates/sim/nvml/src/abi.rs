@@ -215,3 +215,47 @@ unsafe extern "C" fn nvmlDeviceGetHandleByIndex_v2(
         unsafe { put(handle, device::handle(number, None)) }
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_written_through_null_or_past_the_end() {
+        let mut number = 0_u32;
+        // SAFETY: null is allowed, and `number` is ours.
+        unsafe {
+            assert_eq!(put::<u32>(std::ptr::null_mut(), 7), Err(INVALID_ARGUMENT));
+            assert_eq!(put(&raw mut number, 7), Ok(()));
+        }
+        assert_eq!(number, 7);
+
+        for (length, expected) in
+            [(0, Err(INSUFFICIENT_SIZE)), (3, Err(INSUFFICIENT_SIZE)), (4, Ok(())), (8, Ok(()))]
+        {
+            let mut buffer = [0x7f; 8];
+            // SAFETY: the buffer is ours and at least `length` long.
+            let result = unsafe { put_text(buffer.as_mut_ptr(), length, b"GPU") };
+            assert_eq!(result, expected, "{length}");
+            let written = if expected.is_ok() { 4 } else { 0 };
+            assert!(buffer[written..].iter().all(|&byte| byte == 0x7f), "{length}");
+        }
+        // SAFETY: null is allowed.
+        let result = unsafe { put_text(std::ptr::null_mut(), 8, b"GPU") };
+        assert_eq!(result, Err(INVALID_ARGUMENT));
+    }
+
+    #[test]
+    fn calls_without_a_world_or_with_a_foreign_handle_fail_and_do_not_crash() {
+        // SAFETY: null is allowed everywhere; handles are never followed.
+        unsafe {
+            assert_ne!(nvmlDeviceGetCount_v2(std::ptr::null_mut()), SUCCESS);
+            let nobody = std::ptr::null_mut();
+            assert_eq!(
+                device::nvmlDeviceGetPowerUsage(nobody, std::ptr::null_mut()),
+                INVALID_ARGUMENT
+            );
+            assert!(!nvmlErrorString(4242).is_null());
+        }
+    }
+}

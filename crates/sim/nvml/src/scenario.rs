@@ -414,6 +414,21 @@ mod tests {
     }
 
     #[test]
+    fn every_scenario_of_the_repository_loads() {
+        let one = crate::fixture("h100x8");
+        let directory = one.parent().expect("a directory");
+        let mut count = 0;
+        for entry in std::fs::read_dir(directory).expect("listed").flatten() {
+            let path = entry.path();
+            let scenario = Scenario::load(&path).map_err(|error| error.to_string());
+            let described = scenario.map(|scenario| !scenario.description.is_empty());
+            assert_eq!(described, Ok(true), "{}", path.display());
+            count += 1;
+        }
+        assert!(count >= 20, "{count}");
+    }
+
+    #[test]
     fn mistakes_are_told() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("scenario.json");

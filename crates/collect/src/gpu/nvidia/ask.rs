@@ -106,6 +106,7 @@ pub(super) struct Asker {
     /// One bit per [`Query`].
     unsupported: u64,
     failures_in_a_row: u32,
+    needs_reset: bool,
     remarks: Vec<String>,
 }
 
@@ -113,7 +114,13 @@ impl Asker {
     /// Begins a round of questions.
     pub(super) fn begin(&mut self) {
         self.failures_in_a_row = 0;
+        self.needs_reset = false;
         self.remarks.clear();
+    }
+
+    /// Whether the driver said in this round that the GPU must be reset.
+    pub(super) fn needs_reset(&self) -> bool {
+        self.needs_reset
     }
 
     /// What was refused in this round, and why.
@@ -174,22 +181,34 @@ impl Asker {
                     format!("{}: {error}; nothing more was asked", query.words()),
                 ));
             }
+            // It costs nothing, and some of the rest answers: the recovery action above all.
+            NvmlError::ResetRequired => {
+                self.needs_reset = true;
+                self.remark(lost_remark(&error));
+                return Ok(());
+            }
             _ => {}
         }
         self.failures_in_a_row += 1;
-        self.remark(format!("{}: {error}", query.words()));
+        self.remark(format!("{}: {}", query.words(), reason(&error)));
         if self.failures_in_a_row < MAX_FAILURES_IN_A_ROW {
             return Ok(());
         }
-        let condition = if matches!(error, NvmlError::ResetRequired) {
-            GpuCondition::ResetRequired
-        } else {
-            GpuCondition::Lost
-        };
         Err(Stop::Gpu(
-            condition,
+            GpuCondition::Lost,
             format!("{MAX_FAILURES_IN_A_ROW} questions in a row failed; nothing more was asked"),
         ))
+    }
+}
+
+/// An error in words; the wrapper's own where they will do.
+pub(super) fn reason(error: &NvmlError) -> String {
+    match error {
+        NvmlError::GpuLost => "it fell off the bus or does not respond".to_owned(),
+        NvmlError::UnexpectedVariant(code) => {
+            format!("the driver answered {code}, which NVML does not define")
+        }
+        error => error.to_string(),
     }
 }
 
@@ -200,7 +219,7 @@ pub(super) fn lost_remark(error: &NvmlError) -> String {
         NvmlError::InsufficientPower => {
             "the GPU's external power cables are not properly attached".to_owned()
         }
-        error => format!("the GPU does not answer: {error}"),
+        error => format!("the GPU is lost: {}", reason(error)),
     }
 }
 
@@ -253,12 +272,19 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_that_only_fails_is_left_alone() {
+    fn a_gpu_that_only_fails_is_left_alone_unless_it_says_what_it_needs() {
+        let fail = |error| move || Err::<u32, _>(error);
         let mut asker = Asker::default();
-        let fail = || Err::<u32, _>(NvmlError::ResetRequired);
-        assert!(asker.ask(Query::Power, fail).is_ok());
-        assert!(asker.ask(Query::Clock, fail).is_ok());
-        let third = asker.ask(Query::Memory, fail);
-        assert!(matches!(third, Err(Stop::Gpu(GpuCondition::ResetRequired, _))), "{third:?}");
+        assert!(asker.ask(Query::Power, fail(NvmlError::Unknown)).is_ok());
+        assert!(asker.ask(Query::Clock, fail(NvmlError::Unknown)).is_ok());
+        let third = asker.ask(Query::Memory, fail(NvmlError::Unknown));
+        assert!(matches!(third, Err(Stop::Gpu(GpuCondition::Lost, _))), "{third:?}");
+
+        asker.begin();
+        for query in [Query::Power, Query::Clock, Query::Memory, Query::Utilization] {
+            assert!(asker.ask(query, fail(NvmlError::ResetRequired)).is_ok());
+        }
+        assert!(asker.needs_reset());
+        assert_eq!(asker.remarks().len(), 1);
     }
 }

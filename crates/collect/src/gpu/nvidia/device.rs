@@ -13,7 +13,7 @@ use nvml_wrapper::enum_wrappers::device::{
 use nvml_wrapper::enum_wrappers::nv_link::ErrorCounter;
 use nvml_wrapper::error::NvmlError;
 use nvml_wrapper_sys::bindings::{field_id, nvmlFieldValue_t};
-use sickbay_model::{GpuDevice, GpuVendor, MetricId, Reading, catalogue};
+use sickbay_model::{GpuCondition, GpuDevice, GpuVendor, MetricId, Reading, catalogue};
 
 use super::ask::{Asker, Query, Stop};
 use super::fields::{self, Field, MILLI, PcieBytes, Target};
@@ -87,6 +87,9 @@ impl Gpu {
     /// What is known about it, with what was refused in the last round.
     pub(super) fn device(&self) -> GpuDevice {
         let mut device = self.device.clone();
+        if self.asker.needs_reset() {
+            device.condition = GpuCondition::ResetRequired;
+        }
         device.unreadable.clone_from(&self.identity_remarks);
         for remark in self.asker.remarks() {
             if !device.unreadable.contains(remark) {

@@ -10,7 +10,7 @@ use nvml_wrapper::error::NvmlError;
 use nvml_wrapper_sys::bindings::{field_id, nvmlFieldValue_t};
 use sickbay_model::{MetricId, catalogue};
 
-use super::ask::{Asker, Query, Stop, is_unsupported};
+use super::ask::{Asker, Query, Stop, is_unsupported, reason};
 use super::raw::{self, FieldRequest};
 
 /// NVML tells energy in millijoules and power in milliwatts. Divided by, not multiplied with
@@ -143,7 +143,7 @@ pub(super) fn read(
             if matches!(error, NvmlError::GpuLost) {
                 lost = Some(error);
             } else if !unknown && !matches!(error, NvmlError::NoData) {
-                remarks.push(format!("field {}: {error}", field.request.field));
+                remarks.push(format!("field {}: {}", field.request.field, reason(&error)));
             }
             !unknown || matches!(field.target, Target::Link(..))
         }

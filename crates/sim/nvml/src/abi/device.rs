@@ -43,7 +43,7 @@ pub(super) fn with_gpu(
 macro_rules! number {
     ($($function:ident($($argument:ident: $type:ty),*) -> $out:ty, |$gpu:ident| $value:expr;)*) => {$(
         #[unsafe(no_mangle)]
-        unsafe extern "C" fn $function(
+        pub(super) unsafe extern "C" fn $function(
             device: nvmlDevice_t,
             $($argument: $type,)*
             out: *mut $out,
