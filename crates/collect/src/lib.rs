@@ -22,20 +22,22 @@ pub use sample::{Facts, GpuProcess, Sample};
 mod local_node;
 pub use local_node::LocalNode;
 
-mod replay;
-pub use replay::ReplayNode;
-
-mod probe_child;
-pub use probe_child::probe_main;
-
 pub mod gpu;
-mod latency;
 pub mod local;
+
+mod latency;
+mod torch;
+
 #[cfg(target_os = "linux")]
 mod remote_filesystem;
 #[cfg(not(target_os = "linux"))]
 #[path = "remote_filesystem/elsewhere.rs"]
 mod remote_filesystem;
-mod torch;
+
+mod probe_child;
+pub use probe_child::probe_main;
 
 pub mod parse;
+
+mod replay;
+pub use replay::ReplayNode;

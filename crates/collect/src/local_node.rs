@@ -97,7 +97,7 @@ impl LocalNode {
         lanes.host.pids().chain(nvidia).chain(lanes.mounts.pids()).collect()
     }
 
-    /// Asks torch again at the next collection, without waiting for its slow clock.
+    /// Asks torch again soon, without waiting for its slow clock; at most once a minute.
     pub fn ask_torch_again(&mut self) {
         self.torch.ask_again();
     }

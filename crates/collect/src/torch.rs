@@ -23,6 +23,9 @@ use crate::settings::{TorchMode, TorchSettings};
 /// What comes before the answer: torch and its plugins may print lines of their own.
 const MARKER: &str = "sickbay-torch:";
 
+/// The least time between two runs, however often something happens to the GPUs.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(60);
+
 /// The most output that is read, in bytes.
 const MAX_OUTPUT_BYTES: usize = 256 << 10;
 
@@ -71,6 +74,7 @@ pub(crate) struct Torch {
     settings: TorchSettings,
     interpreter: Option<PathBuf>,
     due: Duration,
+    started: Option<Duration>,
     program: Option<OneShot>,
     run: Option<(Run, Duration)>,
     last: Option<(End, Timestamp, Duration)>,
@@ -95,12 +99,13 @@ impl Torch {
             OneShot::new(command, limits)
         });
         let due = Duration::ZERO;
-        Self { settings, interpreter, due, program, run: None, last: None }
+        Self { settings, interpreter, due, started: None, program, run: None, last: None }
     }
 
-    /// Asks again at the next collection: something happened to the GPUs.
+    /// Asks again soon: something happened to the GPUs.
     pub(crate) fn ask_again(&mut self) {
-        self.due = Duration::ZERO;
+        let soon = self.started.map_or(Duration::ZERO, |started| started + SHORTEST_PAUSE);
+        self.due = self.due.min(soon);
     }
 
     /// How long an answer may take.
@@ -116,6 +121,7 @@ impl Torch {
             && let Some(mut program) = self.program.take()
         {
             self.due = now + self.settings.refresh;
+            self.started = Some(now);
             let timeout = self.settings.timeout;
             let run = async move {
                 let ended = program.run(timeout).await;

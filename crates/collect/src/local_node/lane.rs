@@ -49,6 +49,8 @@ pub(super) struct Slot {
     /// When it is asked next, by the monotonic clock.
     due: Duration,
     hangs: u32,
+    /// When it was first asked in vain.
+    silent_since: Option<Duration>,
     seclusion: Seclusion,
     pub(super) last: Option<Kept>,
 }
@@ -74,6 +76,7 @@ impl Slot {
             interval,
             due: Duration::ZERO,
             hangs: 0,
+            silent_since: None,
             seclusion: Seclusion::None,
             last: None,
         }
@@ -81,6 +84,10 @@ impl Slot {
 
     fn apply(&mut self, found: Found, clock: &Clock) -> Duration {
         let now = clock.monotonic();
+        if !found.lost_worker {
+            self.hangs = 0;
+            self.silent_since = None;
+        }
         let outcome = match found.result {
             Ok(Sample { not_applicable: Some(reason), .. }) => {
                 self.due = now + self.interval.max(NOT_APPLICABLE_INTERVAL);
@@ -90,11 +97,9 @@ impl Slot {
                     found.took,
                     clock,
                 );
-                self.hangs = 0;
                 return found.cpu;
             }
             Ok(sample) => {
-                self.hangs = 0;
                 self.due = now + earlier(self.interval);
                 self.keep(ProbeOutcome::Answered, sample, found.took, clock);
                 return found.cpu;
@@ -103,7 +108,12 @@ impl Slot {
                 let pause = hang_pause(self.hangs);
                 self.hangs = self.hangs.saturating_add(1);
                 self.due = now + pause;
-                let message = format!("{}; it is asked again in {pause:?}", error.message);
+                let since = *self.silent_since.get_or_insert(now.saturating_sub(found.took));
+                let silent = match self.hangs {
+                    1 => String::new(),
+                    _ => format!("; no answer for {:.0?}", now.saturating_sub(since)),
+                };
+                let message = format!("{}{silent}; it is asked again in {pause:?}", error.message);
                 ProbeOutcome::Failed(ProbeError { message, ..error })
             }
             Err(error) => {
@@ -255,4 +265,47 @@ async fn ask_together(
         rest = unasked;
     }
     cpu
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_limit() {
+        for (hangs, seconds) in [(0, 10), (1, 20), (5, 320), (6, 600), (40, 600), (u32::MAX, 600)] {
+            assert_eq!(hang_pause(hangs), Duration::from_secs(seconds), "{hangs}");
+        }
+    }
+
+    #[test]
+    fn a_silent_collector_says_for_how_long_and_how_often_it_is_asked() {
+        let (clock, hand) = Clock::manual(0);
+        let mut slot = Slot::new(sickbay_model::probe::NVIDIA, 0, Duration::ZERO);
+        let late = || Found {
+            result: Err(ProbeError {
+                kind: sickbay_model::ProbeErrorKind::Late,
+                message: "no answer".to_owned(),
+                advice: None,
+            }),
+            took: Duration::ZERO,
+            cpu: Duration::ZERO,
+            lost_worker: true,
+        };
+        for (seconds, message) in [
+            (0, "no answer; it is asked again in 10s"),
+            (10, "no answer; no answer for 10s; it is asked again in 20s"),
+            (24, "no answer; no answer for 34s; it is asked again in 40s"),
+        ] {
+            hand.advance(Duration::from_secs(seconds));
+            slot.apply(late(), &clock);
+            let kept = slot.last.clone().expect("an end");
+            let ProbeOutcome::Failed(error) = kept.report.outcome else { panic!("{kept:?}") };
+            assert_eq!(error.message, message);
+        }
+        let answered = Found { result: Ok(Sample::default()), lost_worker: false, ..late() };
+        slot.apply(answered, &clock);
+        assert_eq!((slot.hangs, slot.silent_since), (0, None));
+        assert_eq!(slot.last.expect("an end").report.outcome, ProbeOutcome::Answered);
+    }
 }

@@ -109,7 +109,12 @@ async fn torch_is_asked_rarely_and_again_when_told() {
         (14 * 60 - 1, false, 1),
         (1, false, 2),
         (5, false, 2),
-        (5, true, 3),
+        // Told again and again: once a minute at most.
+        (5, true, 2),
+        (49, true, 2),
+        (1, false, 3),
+        (1, true, 3),
+        (59, false, 4),
     ] {
         hand.advance(Duration::from_secs(advance));
         if again {
