@@ -17,6 +17,9 @@ pub struct LocalSettings {
     /// arguments. `None` runs everything in this process, where a hang cannot be killed: for tests
     /// and for those who use the crate without the binary.
     pub child: Option<ChildCommand>,
+    /// Free space is judged on the filesystems of these paths. Nothing is asked for them alone: every
+    /// filesystem is measured, and the engine picks theirs.
+    pub watched_paths: Vec<PathBuf>,
     /// Where round trips are measured to; empty means the default gateway.
     pub latency_targets: Vec<LatencyTarget>,
     /// Which processes are named by the configuration.
@@ -53,6 +56,7 @@ impl Default for LocalSettings {
         Self {
             roots: Roots::default(),
             child: None,
+            watched_paths: vec![PathBuf::from("/")],
             latency_targets: Vec::new(),
             process_patterns: Vec::new(),
             torch: TorchSettings::default(),
