@@ -153,16 +153,20 @@ impl Gpu {
         Ok(())
     }
 
-    /// How many NVLinks it has: as the driver counts them, else as many as answer.
+    /// How many NVLinks it has, as the driver counts them; none where it does not.
     fn count_links(
         &mut self,
         nvml: &Device<'_>,
         buffer: &mut Vec<nvmlFieldValue_t>,
     ) -> Result<u32, Stop> {
         let request = FieldRequest { field: field_id::NVML_FI_DEV_NVLINK_LINK_COUNT, scope: 0 };
-        let counted = self.asker.ask(Query::NvLinkState, || {
+        let counted = self.asker.ask(Query::NvLinkCount, || {
             let values = raw::field_values(nvml, std::iter::once(request), buffer)?;
-            values.first().map_or(Err(NvmlError::NoData), raw::answer)
+            match values.first().map(raw::answer) {
+                // What drivers answer for a field number that they do not know.
+                Some(Err(NvmlError::InvalidArg)) | None => Err(NvmlError::NotSupported),
+                Some(answer) => answer,
+            }
         })?;
         #[expect(
             clippy::cast_possible_truncation,
