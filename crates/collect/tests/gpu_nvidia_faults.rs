@@ -402,3 +402,17 @@ fn what_is_not_supported_is_silent() {
         assert!(!gpu.uuid.is_empty());
     }
 }
+
+#[test]
+fn a_driver_that_does_not_know_the_number_of_links_is_not_at_fault() {
+    let mut machine = Machine::with("h100x8");
+    let unknown = serde_json::json!({"faults": [
+        {"function": "nvmlDeviceGetFieldValues", "field": 91, "answer": "invalid_argument"},
+    ]});
+    machine.fake.patch(&fixture("h100x8"), unknown).expect("written");
+    let sample = machine.poll().expect("answers");
+    assert!(!sample.readings.iter().any(|one| one.metric == catalogue::GPU_NVLINKS));
+    for gpu in sample.facts.gpus.expect("listed") {
+        assert_eq!(gpu.unreadable, Vec::<String>::new());
+    }
+}
