@@ -1,7 +1,7 @@
 //! How long the judgement of one node takes. The goal is 10 µs for 8 GPUs.
 
 #[path = "../tests/engine/node.rs"]
-#[expect(dead_code, reason = "the tests use more of it")]
+#[expect(dead_code, clippy::expect_used, reason = "made for the tests, which use more of it")]
 mod node;
 
 use std::time::Duration;

@@ -6,13 +6,8 @@
 //! ([`Judge::sweep`]). The hot path, a check that was and is well, compares one key and writes one
 //! result.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
-
-use serde::{Deserialize, Serialize};
 use sickbay_model::{
-    Advice, CheckResult, Component, Event, EventId, EventKind, Evidence, Level, ResourceId, Status,
-    Timestamp,
+    Advice, CheckResult, Component, Event, EventId, Level, ResourceId, Status, Timestamp,
 };
 
 use crate::Policy;
@@ -23,94 +18,14 @@ use crate::memory::{CheckMemory, MAX_CHECKS};
 use crate::policy::Threshold;
 use crate::text;
 
+mod answer;
+pub(crate) use answer::{Answer, Standing, most_points};
+
+mod show;
 mod sweep;
 
 /// A result that belongs to no GPU; else results carry the driver's index.
 pub(crate) const NO_GPU: u16 = u16::MAX;
-
-/// The share of its points that a check keeps while a finding is not confirmed: a first sighting
-/// costs at most a fifth, so that it cannot carry the score over the line of a level by itself.
-const SOFT_KEEPS: f64 = 0.8;
-
-/// What a check says of now.
-#[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: Status,
-    /// How well, 0 to 100.
-    pub(crate) points: f64,
-    pub(crate) message: Cow<'static, str>,
-    pub(crate) evidence: Vec<Evidence>,
-    pub(crate) advice: Option<Advice>,
-    /// Proof and not a sample: confirmed at once.
-    pub(crate) proof: bool,
-}
-
-impl Answer {
-    pub(crate) const fn healthy(message: &'static str) -> Self {
-        Self {
-            status: Status::Healthy,
-            points: 100.0,
-            message: Cow::Borrowed(message),
-            evidence: Vec::new(),
-            advice: None,
-            proof: false,
-        }
-    }
-
-    /// A finding without a scale: the points are the most that its status may have.
-    pub(crate) fn finding(status: Status, message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            status,
-            points: if status == Status::Unknown { 0.0 } else { most_points(status) },
-            message: message.into(),
-            evidence: Vec::new(),
-            advice: None,
-            proof: false,
-        }
-    }
-
-    pub(crate) fn unknown(reason: impl Into<Cow<'static, str>>) -> Self {
-        Self::finding(Status::Unknown, reason)
-    }
-
-    /// Nothing works at all: no points.
-    pub(crate) fn points(mut self, points: f64) -> Self {
-        self.points = points;
-        self
-    }
-
-    pub(crate) fn proof(mut self) -> Self {
-        self.proof = true;
-        self
-    }
-
-    pub(crate) fn advice(mut self, advice: impl Into<Cow<'static, str>>) -> Self {
-        self.advice = Some(Advice(advice.into()));
-        self
-    }
-
-    pub(crate) fn evidence(
-        mut self,
-        what: impl Into<Cow<'static, str>>,
-        value: String,
-        threshold: Option<String>,
-    ) -> Self {
-        self.evidence.push(Evidence { what: what.into(), value, threshold });
-        self
-    }
-}
-
-/// The last answer of a check that was not healthy.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Standing {
-    status: Status,
-    points: f64,
-    message: Cow<'static, str>,
-    #[serde(default)]
-    evidence: Vec<Evidence>,
-    #[serde(default)]
-    advice: Option<Advice>,
-}
 
 /// A check's open memory.
 #[derive(Clone, Copy, Debug)]
@@ -223,7 +138,7 @@ impl<'a> Judge<'a> {
         gpu: u16,
     ) -> Option<Slot> {
         let place = match self.entries.get(self.cursor) {
-            Some(entry) if entry.kind == kind && *entry.instance == *instance => self.cursor,
+            Some(entry) if entry.kind == kind && same(&entry.instance, instance) => self.cursor,
             _ => self.find_or_add(kind, instance, probe)?,
         };
         self.cursor = place + 1;
@@ -402,11 +317,17 @@ impl<'a> Judge<'a> {
         }
         let confirmed = entry.state.confirmed();
         if remember {
-            entry.standing = standing(&answer);
+            entry.standing = Standing::of(&answer);
         }
         let last_known = entry.state.last_known();
-        let shown =
-            show(&self.policy.state, answer, confirmed, was_flapping, last_known, &entry.state);
+        let shown = show::show(
+            &self.policy.state,
+            answer,
+            confirmed,
+            was_flapping,
+            last_known,
+            &entry.state,
+        );
         if shown.status != entry.shown || entry.since > self.at {
             entry.since = self.at;
             entry.shown = shown.status;
@@ -418,7 +339,7 @@ impl<'a> Judge<'a> {
         let instance = text::instance(slot.kind.scope(), &entry.instance);
         if !(was_flapping && entry.state.is_flapping()) {
             let event =
-                transition(slot.kind, &entry.instance, entry.announced, told, &shown.message);
+                show::transition(slot.kind, &entry.instance, entry.announced, told, &shown.message);
             entry.announced = told;
             if let Some((kind, message)) = event {
                 let mut details = std::collections::BTreeMap::new();
@@ -473,9 +394,13 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// The most points that a check may have with this status: the top of the level.
-pub(crate) fn most_points(status: Status) -> f64 {
-    Level::cap(status).unwrap_or(100.0)
+/// Equality of instances, without a call for the usual ones: none, or a GPU's digit.
+fn same(a: &str, b: &str) -> bool {
+    match (a.as_bytes(), b.as_bytes()) {
+        ([], []) => true,
+        ([a], [b]) => a == b,
+        (a, b) => a.len() == b.len() && a == b,
+    }
 }
 
 /// A check's threshold in a policy, overrides considered.
@@ -488,96 +413,4 @@ fn threshold_of(policy: &Policy, kind: CheckKind, instance: &str) -> Option<Thre
         None => threshold,
         Some(other) => Threshold { warning: other.warning, critical: other.critical, ..threshold },
     })
-}
-
-fn standing(answer: &Answer) -> Option<Box<Standing>> {
-    (answer.status != Status::Healthy).then(|| {
-        Box::new(Standing {
-            status: answer.status,
-            points: answer.points,
-            message: answer.message.clone(),
-            evidence: answer.evidence.clone(),
-            advice: answer.advice.clone(),
-        })
-    })
-}
-
-/// What is shown of an answer.
-struct Shown {
-    status: Status,
-    points: f64,
-    message: Cow<'static, str>,
-    evidence: Vec<Evidence>,
-    advice: Option<Advice>,
-    hard: bool,
-}
-
-/// Brings an answer and the confirmed status together.
-///
-/// Unknown is shown as such, with no points, and says what it was before. A finding worse than what
-/// is confirmed is soft: it is shown, but costs at most a fifth of the points. One that is better is
-/// held at what is confirmed until the recovery is confirmed too.
-fn show(
-    policy: &crate::policy::StatePolicy,
-    answer: Answer,
-    confirmed: Status,
-    flapping: bool,
-    last_known: Status,
-    state: &crate::state::StateMemory,
-) -> Shown {
-    let Answer { status, points, message, evidence, advice, .. } = answer;
-    let points = points.clamp(0.0, 100.0);
-    let (raw, hard) = (status.severity(), confirmed.severity());
-    let mut shown = Shown { status, points, message, evidence, advice, hard: false };
-    if status == Status::Unknown {
-        shown.points = 0.0;
-        shown.hard = hard >= raw;
-        if hard > raw && last_known != Status::Healthy {
-            let _ = write!(shown.message.to_mut(), "; {last_known} when last measured");
-        }
-    } else if raw > hard {
-        shown.points = points.max(SOFT_KEEPS * most_points(confirmed));
-    } else {
-        shown.points = points.min(most_points(confirmed));
-        shown.hard = hard > 0;
-        if raw < hard {
-            shown.status = confirmed;
-            if confirmed == Status::Unknown {
-                shown.points = 0.0;
-            }
-            if flapping && state.hard() == Status::Healthy {
-                let percent = state.changed_percent(policy);
-                let _ = write!(
-                    shown.message.to_mut(),
-                    "; flapping: it changed in {percent:.0} % of the last results"
-                );
-            } else {
-                let _ = write!(
-                    shown.message.to_mut(),
-                    "; held at {confirmed} until the recovery is confirmed"
-                );
-            }
-        }
-    }
-    shown
-}
-
-/// The event of a change of the confirmed status, if it is worth one.
-fn transition(
-    kind: CheckKind,
-    instance: &str,
-    before: Status,
-    now: Status,
-    message: &str,
-) -> Option<(EventKind, String)> {
-    let name = kind.name();
-    let of = if instance.is_empty() { "" } else { " of " };
-    if now.severity() > before.severity() {
-        Some((EventKind::HealthCheckFailed, format!("{name}{of}{instance} is {now}: {message}")))
-    } else if now == Status::Healthy && before != Status::Healthy {
-        let text = format!("{name}{of}{instance} is healthy again, was {before}");
-        Some((EventKind::HealthCheckPassed, text))
-    } else {
-        None
-    }
 }

@@ -30,8 +30,11 @@ impl Outcome {
     }
 }
 
+/// One question.
+type Question = fn(&Input<'_>, &NodeFacts) -> Outcome;
+
 pub(crate) fn readiness(input: &Input<'_>, facts: &NodeFacts) -> Readiness {
-    const QUESTIONS: [(CheckId, fn(&Input<'_>, &NodeFacts) -> Outcome); 5] = [
+    const QUESTIONS: [(CheckId, Question); 5] = [
         (check_id::REACHABLE, reachable),
         (check_id::GPU_AVAILABLE, gpu_available),
         (check_id::TORCH_READY, torch_ready),

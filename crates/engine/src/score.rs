@@ -41,11 +41,13 @@ pub(crate) fn spread_weights<const N: usize>(weights: [Option<f64>; N]) -> [i64;
     order.sort_by(|&a, &b| remainder(b).total_cmp(&remainder(a)).then(a.cmp(&b)));
     let mut missing = WHOLE_TENTHS - spread.iter().sum::<i64>();
     for place in order {
-        if missing > 0 && valid.get(place).is_some_and(|&weight| weight > 0.0) {
-            if let Some(tenths) = spread.get_mut(place) {
-                *tenths += 1;
-                missing -= 1;
-            }
+        let applies = valid.get(place).is_some_and(|&weight| weight > 0.0);
+        if missing > 0
+            && applies
+            && let Some(tenths) = spread.get_mut(place)
+        {
+            *tenths += 1;
+            missing -= 1;
         }
     }
     spread

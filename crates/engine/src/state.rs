@@ -129,7 +129,6 @@ impl StateMemory {
         self.history == 0 && self.hard == 0 && !self.flapping
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "masked to three bits")]
     fn last(&self, count: u32) -> impl Iterator<Item = u8> + use<> {
         let history = self.history;
         (0..count.clamp(1, RESULTS_REMEMBERED))

@@ -170,7 +170,7 @@ fn inventory(input: &Input<'_>, verdict: &mut VerdictMemory, tell: &mut Tell<'_>
     let gpu_probes = [ProbeSlot::NVIDIA, ProbeSlot::AMD].map(|slot| input.probes.at(slot));
     if gpu_probes.iter().all(|probe| probe.no_answer_reason(ProbeSlot::NVIDIA).is_none()) {
         let now = inventory.gpus.iter().filter(|gpu| gpu.condition != GpuCondition::Missing);
-        compare(&mut verdict.gpus, now, |it| gpu_key(it).into(), "GPU", node, tell);
+        compare(&mut verdict.gpus, now, gpu_key, "GPU", node, tell);
     }
     if input.probes.at(input.probes.links()).answered() {
         let now = inventory.interfaces.iter().filter(|interface| interface.physical);

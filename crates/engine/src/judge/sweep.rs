@@ -88,14 +88,7 @@ impl Judge<'_> {
                 entry.judged = number;
                 let answer = match entry.standing.as_deref() {
                     None => Answer::healthy("as it was when last measured"),
-                    Some(last) => Answer {
-                        status: last.status,
-                        points: last.points,
-                        message: last.message.clone(),
-                        evidence: last.evidence.clone(),
-                        advice: last.advice.clone(),
-                        proof: false,
-                    },
+                    Some(last) => last.again(),
                 };
                 self.settle(slot, answer, false);
             }

@@ -159,8 +159,18 @@ fn check_invariants(verdict: &Assessment) {
     assert!((0.0..=100.0).contains(&verdict.readiness.pass_rate_percent));
 }
 
+/// Few cases, so that the edit–test cycle stays short; `PROPTEST_CASES` asks for more.
+fn config() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig {
+        cases: cases.unwrap_or(32),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     /// Whatever happens and however the clock jumps: the verdict adds up, is the same twice, and is
     /// the same after the memory went through JSON.
