@@ -1,0 +1,117 @@
+//! Fuzzes the parsers of `/proc` and `/sys`.
+//!
+//! One binary for all, because building is what takes long. `SICKBAY_FUZZ_FAMILY` names the family
+//! that a run works on; `fuzz/run.sh` goes through them. A parser must never panic, and what it lets
+//! through must be bounded.
+#![no_main]
+
+use std::sync::OnceLock;
+
+use libfuzzer_sys::fuzz_target;
+use sickbay_collect::parse::*;
+
+/// The families; `fuzz/run.sh` has the same list, with the recorded files that each starts from.
+const FAMILIES: [(&str, fn(&[u8])); 7] = [
+    ("cpu", cpu),
+    ("memory", memory),
+    ("mounts", mounts),
+    ("disks", disks),
+    ("network", network),
+    ("host", host),
+    ("processes", processes),
+];
+
+static FAMILY: OnceLock<fn(&[u8])> = OnceLock::new();
+
+fuzz_target!(
+    init: {
+        let name = std::env::var("SICKBAY_FUZZ_FAMILY").unwrap_or_else(|_| "cpu".to_owned());
+        let family = FAMILIES.iter().find(|(known, _)| *known == name);
+        let (_, run) = family.unwrap_or_else(|| panic!("no family {name:?}"));
+        let _ = FAMILY.set(*run);
+    },
+    |bytes: &[u8]| {
+        if let Some(run) = FAMILY.get() {
+            run(bytes);
+        }
+    }
+);
+
+fn cpu(bytes: &[u8]) {
+    if let Ok(stat) = cpu_stat::parse(bytes) {
+        assert!(stat.cores.len() <= cpu_stat::MAX_CORES);
+    }
+    if let Ok(load) = loadavg::parse(bytes) {
+        assert!(load.one_minute.is_finite() && load.one_minute >= 0.0);
+    }
+    if let Ok(info) = cpuinfo::parse(bytes) {
+        assert!(info.model.chars().count() <= cpuinfo::MAX_MODEL_CHARACTERS);
+        assert!(!info.model.chars().any(char::is_control));
+    }
+}
+
+fn memory(bytes: &[u8]) {
+    if let Ok(info) = meminfo::parse(bytes) {
+        assert!(info.total > 0);
+        assert!(info.available_or_estimate().is_none_or(|available| available <= info.total));
+    }
+    let _ = vmstat::parse(bytes);
+    if let Ok(got) = pressure::parse(bytes) {
+        assert!((0.0..=100.0).contains(&got.some_avg10));
+        assert!(got.full_avg10.is_none_or(|share| (0.0..=100.0).contains(&share)));
+    }
+}
+
+fn mounts(bytes: &[u8]) {
+    if let Ok(mounts) = mountinfo::parse(bytes) {
+        assert!(!mounts.is_empty());
+        assert!(mounts.iter().all(|mount| mount.mount_point.len() <= bytes.len()));
+    }
+}
+
+fn disks(bytes: &[u8]) {
+    if let Ok(disks) = diskstats::parse(bytes) {
+        assert!(disks.len() <= diskstats::MAX_DEVICES);
+        assert!(disks.iter().all(|disk| !disk.name.is_empty()));
+    }
+}
+
+fn network(bytes: &[u8]) {
+    if let Ok(interfaces) = net_dev::parse(bytes) {
+        assert!(interfaces.len() <= net_dev::MAX_INTERFACES);
+    }
+    let _ = snmp::parse(bytes);
+    for routes in [route::parse(bytes), route::parse_v6(bytes)].into_iter().flatten() {
+        assert!(routes.windows(2).all(|pair| pair[0].metric <= pair[1].metric));
+    }
+}
+
+fn host(bytes: &[u8]) {
+    let _ = file_nr::parse(bytes);
+    if let Ok(seconds) = uptime::parse(bytes) {
+        assert!(seconds.is_finite() && seconds >= 0.0);
+    }
+    if let Ok(id) = boot_id::parse(bytes) {
+        assert_eq!(id.len(), 36);
+    }
+    if let Ok(name) = os_release::parse(bytes) {
+        assert!(name.chars().count() <= os_release::MAX_NAME_CHARACTERS);
+        assert!(!name.chars().any(char::is_control));
+    }
+    let _ = sysfs::parse_unsigned("a file", bytes);
+    let _ = sysfs::parse_signed("a file", bytes);
+    let _ = sysfs::parse_hexadecimal("a file", bytes);
+    if let Ok(degrees) = sysfs::parse_temperature(bytes) {
+        assert!(degrees.is_finite());
+    }
+    assert!(sysfs::text(bytes, 64).chars().count() <= 64);
+}
+
+fn processes(bytes: &[u8]) {
+    let _ = pid_stat::parse(bytes);
+    let _ = pid_statm::parse(bytes);
+    if let Ok(command) = pid_cmdline::parse(bytes) {
+        assert!(command.chars().count() <= pid_cmdline::MAX_COMMAND_CHARACTERS);
+        assert!(!command.chars().any(char::is_control));
+    }
+}

@@ -1,0 +1,51 @@
+#!/bin/sh
+# Fuzzes every family of parsers for SECONDS each (default 10), starting from the recorded hosts.
+#
+#   fuzz/run.sh [SECONDS] [FAMILY...]
+#
+# Works with stable Rust: no sanitizer is needed, because the parsers hold no unsafe code; panics,
+# overflows (debug assertions are on), hangs and memory beyond the limit are found without one.
+# Needs cargo-fuzz (`cargo install cargo-fuzz --locked`) and a C++ compiler.
+set -eu
+cd "$(dirname "$0")"
+
+seconds=${1:-10}
+[ $# -gt 0 ] && shift
+families=${*:-cpu memory mounts disks network host processes}
+
+if ! cargo fuzz --version >/dev/null 2>&1; then
+    echo "fuzz/run.sh: cargo-fuzz is missing; install it with: cargo install cargo-fuzz --locked" >&2
+    exit 1
+fi
+export RUSTC_BOOTSTRAP=1
+cargo fuzz build --fuzz-dir . --sanitizer none parsers
+
+# The recorded files that a family starts from, as find patterns below fixtures/host.
+seeds_of() {
+    case $1 in
+        cpu) echo '*/proc/stat */proc/loadavg */proc/cpuinfo' ;;
+        memory) echo '*/proc/meminfo */proc/vmstat */proc/pressure/*' ;;
+        mounts) echo '*/self/mountinfo' ;;
+        disks) echo '*/proc/diskstats' ;;
+        network) echo '*/proc/net/*' ;;
+        host) echo '*/fs/file-nr */proc/uptime */boot_id */os-release */temp1_input */flags */ce_count' ;;
+        processes) echo '*/proc/[0-9]*/*' ;;
+        *) echo "fuzz/run.sh: there is no family $1" >&2; exit 1 ;;
+    esac
+}
+
+set -f
+for family in $families; do
+    patterns=$(seeds_of "$family")
+    mkdir -p "corpus/$family"
+    for pattern in $patterns; do
+        find ../fixtures/host -type f -path "$pattern" -size -64k | while read -r file; do
+            name=$(printf '%s' "$file" | sed 's|^../fixtures/host/||; s|/|_|g')
+            cp "$file" "corpus/$family/seed_$name"
+        done
+    done
+    echo "fuzz/run.sh: $family for $seconds s"
+    SICKBAY_FUZZ_FAMILY=$family cargo fuzz run --fuzz-dir . --sanitizer none parsers "corpus/$family" -- \
+        -max_total_time="$seconds" -max_len=65536 -timeout=5 -rss_limit_mb=512 -print_final_stats=1 -verbosity=0
+done
+echo "fuzz/run.sh: nothing found"
