@@ -317,9 +317,13 @@ fn verify(path: &Path) -> Result<(), AdminError> {
     if identity.application_id != APPLICATION_ID {
         return Err(AdminError::Refused(format!("{} is not a backup of sickbay", path.display())));
     }
-    quick_check(&connection).map_err(|reason| {
-        AdminError::Refused(format!("{} is damaged and was not restored: {reason}", path.display()))
-    })
+    match quick_check(&connection).map_err(failed("checking the backup", path))? {
+        None => Ok(()),
+        Some(reason) => Err(AdminError::Refused(format!(
+            "{} is damaged and was not restored: {reason}",
+            path.display()
+        ))),
+    }
 }
 
 /// Refreshes the planner's statistics, gives free pages back to the file system and empties the

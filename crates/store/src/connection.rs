@@ -18,6 +18,8 @@ const CHECKPOINT_PAGES: i64 = 256;
 const LOG_LIMIT_BYTES: i64 = 4 << 20;
 /// The most pages of a store in memory: 16 MiB, so that the hub stays small.
 const MEMORY_PAGES: u32 = 4096;
+/// What retention leaves of a store in memory; the rest is room for readings that are not sealed.
+pub(crate) const MAX_MEMORY_BYTES: u64 = 8 << 20;
 
 /// Where a database lives.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -270,7 +270,9 @@ fn try_file(options: &StoreOptions) -> Result<Opened, Trouble> {
         || read::meta_number(&connection, CLEAN_SHUTDOWN)
             .map_err(|error| trouble("reading", &error))?
             == 1;
-    let integrity = check(&connection, created, clean, size).map_err(Trouble::Damaged)?;
+    let integrity = check(&connection, created, clean, size)
+        .map_err(|error| trouble("checking", &error))?
+        .map_err(Trouble::Damaged)?;
     let migrated_from =
         schema::migrate(&mut connection).map_err(|error| trouble("preparing", &error))?;
     match put_meta(&connection, CLEAN_SHUTDOWN, "0") {
@@ -330,30 +332,32 @@ pub(crate) fn create_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Checks the file as far as there is time for; the error says what was found.
+/// Checks the file as far as there is time for; `Err` says what was found.
 fn check(
     connection: &Connection,
     created: bool,
     clean: bool,
     size: u64,
-) -> Result<Integrity, String> {
+) -> rusqlite::Result<Result<Integrity, String>> {
     if created {
-        return Ok(Integrity::Fresh);
+        return Ok(Ok(Integrity::Fresh));
     }
     if size <= SMALL_FILE_BYTES {
-        return quick_check(connection).map(|()| Integrity::Sound);
+        return Ok(quick_check(connection)?.map_or(Ok(Integrity::Sound), Err));
     }
-    Ok(if clean { Integrity::Trusted } else { Integrity::InBackground })
+    Ok(Ok(if clean { Integrity::Trusted } else { Integrity::InBackground }))
 }
 
-/// Checks the structure of the whole file.
-pub(crate) fn quick_check(connection: &Connection) -> Result<(), String> {
+/// Checks the structure of the whole file; what is wrong with it, if something is. An error says
+/// that the check could not be made, which is no damage.
+pub(crate) fn quick_check(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let answer: rusqlite::Result<String> =
         connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
     match answer {
-        Ok(answer) if answer == "ok" => Ok(()),
-        Ok(answer) => Err(answer),
-        Err(error) => Err(error.to_string()),
+        Ok(answer) if answer == "ok" => Ok(None),
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if Class::of(&error) == Class::Damaged => Ok(Some(error.to_string())),
+        Err(error) => Err(error),
     }
 }
 
@@ -363,7 +367,7 @@ fn check_in_background(shared: Weak<Shared>) {
     let work = move || {
         let Some(place) = shared.upgrade().map(|shared| shared.readers.place()) else { return };
         let Ok(connection) = place.reader() else { return };
-        if let Err(reason) = quick_check(&connection)
+        if let Ok(Some(reason)) = quick_check(&connection)
             && let Some(shared) = shared.upgrade()
         {
             shared.report_damage(reason);

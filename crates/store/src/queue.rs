@@ -53,10 +53,14 @@ struct Inner {
     submitted: u64,
     committed: u64,
     failed: u64,
+    /// The newest submission that the database refused for good.
+    refused: u64,
     /// Submissions that somebody waits for.
     flush: u64,
     settle_wanted: u64,
     settle_done: u64,
+    /// The writer is to look around now.
+    nudged: bool,
     closing: bool,
     closed: bool,
 }
@@ -64,6 +68,7 @@ struct Inner {
 impl Inner {
     fn has_request(&self) -> bool {
         self.closing
+            || self.nudged
             || self.flush > self.committed.max(self.failed)
             || self.settle_wanted > self.settle_done
     }
@@ -194,6 +199,7 @@ impl Queue {
             let large = self.limit_bytes / 2;
             inner = self.wait(inner, collect, &|inner| inner.frame_bytes + inner.log_bytes < large);
         }
+        inner.nudged = false;
         let upto = inner.submitted;
         let work = std::mem::take(&mut inner.work);
         (inner.frame_bytes, inner.log_bytes) = (0, 0);
@@ -225,12 +231,18 @@ impl Queue {
     pub(crate) fn refused(&self, work: &Work) {
         let mut inner = self.lock();
         inner.failed = inner.failed.max(work.upto);
+        inner.refused = inner.refused.max(work.upto);
         inner.dropped.add(Dropped {
             frames: work.frames.len() as u64,
             checks: work.checks.len() as u64,
             events: work.events.len() as u64,
         });
         self.done.notify_all();
+    }
+
+    /// Frames that were committed had to go again.
+    pub(crate) fn lost_frames(&self, frames: u64) {
+        self.lock().dropped.add(Dropped { frames, ..Dropped::default() });
     }
 
     /// The work could not be written now: back to the front it goes.
@@ -271,6 +283,9 @@ impl Queue {
     pub(crate) fn flush(&self) -> bool {
         let mut inner = self.lock();
         let target = inner.submitted;
+        if inner.refused > 0 && inner.refused >= target {
+            return false;
+        }
         inner.flush = inner.flush.max(target);
         // An earlier failure does not count: writing is tried again for this flush.
         if inner.committed < target {
@@ -283,7 +298,7 @@ impl Queue {
                 !inner.closed && inner.committed < target && inner.failed < target
             })
             .unwrap_or_else(PoisonError::into_inner);
-        inner.committed >= target
+        inner.committed >= target && (inner.refused == 0 || inner.refused < target)
     }
 
     /// Waits until maintenance has been done once from now.
@@ -299,6 +314,12 @@ impl Queue {
             .done
             .wait_while(inner, |inner| !inner.closed && inner.settle_done < target)
             .unwrap_or_else(PoisonError::into_inner);
+    }
+
+    /// Makes the writer look around now.
+    pub(crate) fn wake(&self) {
+        self.lock().nudged = true;
+        self.wake.notify_one();
     }
 
     /// Asks the writer to end.

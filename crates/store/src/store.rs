@@ -10,13 +10,14 @@ use rusqlite::Connection;
 use sickbay_model::{Event, EventId, ResourceId, Status, Timestamp};
 
 use crate::batch::{CheckChange, Dropped, WriteBatch};
-use crate::connection::{Place, bytes_on_disk};
+use crate::connection::{MAX_MEMORY_BYTES, Place, bytes_on_disk};
 use crate::health::StoreHealth;
 use crate::lock::DirectoryLock;
-use crate::options::{StoreOptions, WallClock};
+use crate::options::{Retention, StoreOptions, WallClock};
 use crate::query::{CheckQuery, EventQuery, HistoryAnswer, HistoryQuery, ReadError, SeriesSpan};
 use crate::queue::Queue;
 use crate::readers::Readers;
+use crate::writer::Class;
 use crate::{history, read};
 
 /// The longest name and value of [`Store::meta_put`], in bytes together.
@@ -31,6 +32,8 @@ struct Condition {
     damaged: Option<(Timestamp, String)>,
     /// Writing fails since then; and what had been dropped by then.
     failing: Option<(Timestamp, String, Dropped)>,
+    /// The database refuses work since then, though it is sound and has room.
+    refused: Option<(Timestamp, String)>,
     last_error: Option<(Timestamp, String)>,
 }
 
@@ -95,12 +98,19 @@ impl Shared {
     /// Something failed and will not be tried again.
     pub(crate) fn failed_once(&self, doing: &str, error: &rusqlite::Error) {
         tracing::error!(%error, doing, "the database refused some work; it was dropped and counted");
-        guard(&self.condition).last_error = Some(((self.clock)(), format!("{doing}: {error}")));
+        let now = (self.clock)();
+        let message =
+            format!("the database refused some work, which was dropped: {doing}: {error}");
+        let mut condition = guard(&self.condition);
+        condition.refused.get_or_insert((now, message.clone()));
+        condition.last_error = Some((now, message));
     }
 
     /// Writing works.
     pub(crate) fn recovered(&self) {
-        if guard(&self.condition).failing.take().is_some() {
+        let mut condition = guard(&self.condition);
+        condition.refused = None;
+        if condition.failing.take().is_some() {
             tracing::info!("the store writes again");
         }
     }
@@ -117,6 +127,7 @@ impl Shared {
         tracing::error!("{message}");
         let mut condition = guard(&self.condition);
         condition.failing = None;
+        condition.refused = None;
         if place.is_memory() {
             let why = "no fresh database file could be made after damage".to_owned();
             condition.memory = Some((now, why));
@@ -131,6 +142,7 @@ impl Shared {
     /// Tells the writer of damage that somebody else found.
     pub(crate) fn report_damage(&self, reason: String) {
         *guard(&self.found_damage) = Some(reason);
+        self.queue.wake();
     }
 
     pub(crate) fn take_damage(&self) -> Option<String> {
@@ -144,6 +156,15 @@ impl Shared {
 
     pub(crate) fn saw_event(&self, id: EventId) {
         self.last_event.fetch_max(id.0, Ordering::Relaxed);
+    }
+
+    /// What is kept: less in memory, so that the hub stays small.
+    pub(crate) fn retention(&self) -> Retention {
+        let mut retention = self.options.retention.clone();
+        if self.readers.place().is_memory() {
+            retention.max_bytes = retention.max_bytes.min(MAX_MEMORY_BYTES);
+        }
+        retention
     }
 
     /// Whether somebody removed the file under us.
@@ -195,7 +216,7 @@ impl Condition {
             let state = if lost { "readings are being lost" } else { "work waits in memory" };
             return (status, *since, format!("{message}; {state}"));
         }
-        if let Some((since, message)) = &self.damaged {
+        if let Some((since, message)) = self.refused.as_ref().or(self.damaged.as_ref()) {
             return (Status::Critical, *since, message.clone());
         }
         if let Some((since, why)) = &self.memory {
@@ -267,7 +288,13 @@ impl Store {
         what: &'static str,
         question: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, ReadError> {
-        self.shared().readers.read(question).map_err(|source| ReadError::Database { what, source })
+        self.shared().readers.read(question).map_err(|source| {
+            if Class::of(&source) == Class::Damaged {
+                // The writer makes sure before it replaces the file.
+                self.shared().report_damage(format!("reading {what}: {source}"));
+            }
+            ReadError::Database { what, source }
+        })
     }
 
     /// Hands work to the writer. Never blocks on the disk.

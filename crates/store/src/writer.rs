@@ -26,6 +26,8 @@ use retention::add_history;
 pub(crate) use retention::{Swept, sweep_step, vacuum};
 
 use crate::connection::{Place, move_aside};
+use crate::open::quick_check;
+use crate::options::Retention;
 use crate::queue::Work;
 use crate::read::meta_number;
 use crate::schema;
@@ -45,8 +47,22 @@ const SEAL_STRANDED_MS: i64 = HOUR_MS;
 const MAX_OPEN_VALUES: usize = 1 << 20;
 /// An hour is sealed in parts of this many frames.
 const MAX_OPEN_ROWS: usize = 8_192;
+/// A step of the wall clock by more than this, between two looks at it, is a jump.
+const CLOCK_JUMP: Duration = Duration::from_secs(600);
+/// After a start or a jump the clock is believed when it ran evenly for this long. Until then
+/// nothing is deleted for its age: a wrong clock must not cost the history.
+const CLOCK_TRUST: Duration = Duration::from_secs(3_600);
 /// Steps of a sweep that are done when somebody waits for it.
 const MAX_SWEEP_STEPS: usize = 100_000;
+
+const FOR_EVER: Retention = Retention {
+    raw_age: Duration::MAX,
+    minute_age: Duration::MAX,
+    hour_age: Duration::MAX,
+    event_age: Duration::MAX,
+    check_age: Duration::MAX,
+    max_bytes: u64::MAX,
+};
 
 /// The name of the clean-shutdown marker.
 pub(crate) const CLEAN_SHUTDOWN: &str = "clean_shutdown";
@@ -98,12 +114,18 @@ pub(crate) struct Writer {
     pause: Option<Duration>,
     swept_at: Option<Timestamp>,
     sweeping: bool,
+    /// When the clock was last looked at, and since when it runs evenly.
+    looked_at: Timestamp,
+    even_since: Timestamp,
 }
 
 impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, connection: Connection) -> Self {
+        let now = (shared.clock)();
         Self {
             shared,
+            looked_at: now,
+            even_since: now,
             connection: Some(connection),
             catalog: catalog::Catalog::default(),
             renewed: HashMap::new(),
@@ -127,7 +149,9 @@ impl Writer {
                 None => (IDLE_TICK, false),
             };
             let turn = self.shared.queue.next(idle, collect, holding);
-            if let Some(reason) = self.shared.take_damage() {
+            if let Some(reason) = self.shared.take_damage()
+                && self.is_damaged()
+            {
                 self.replace(&reason);
             }
             let written = self.write(turn.work);
@@ -152,7 +176,16 @@ impl Writer {
             self.shared.queue.committed(work.upto);
             return true;
         }
-        match self.try_write(&work) {
+        let mut written = self.try_write(&work);
+        if let Err(error) = &written
+            && error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+            && self.shared.readers.place().is_memory()
+        {
+            self.catalog.forget();
+            self.make_room();
+            written = self.try_write(&work);
+        }
+        match written {
             Ok(()) => {
                 self.pause = None;
                 self.shared.recovered();
@@ -202,6 +235,42 @@ impl Writer {
             Class::Refused => self.shared.failed_once(doing, error),
         }
         class
+    }
+
+    /// Whether the file is really not sound: a reader may have seen one that was replaced since.
+    /// Asked of a fresh connection, because the writer's own may have sound pages in its cache.
+    fn is_damaged(&self) -> bool {
+        match self.shared.readers.place().reader() {
+            Ok(connection) => matches!(quick_check(&connection), Ok(Some(_))),
+            Err(error) => Class::of(&error) == Class::Damaged,
+        }
+    }
+
+    /// In memory nobody else can make room: the older half of what is not sealed goes.
+    fn make_room(&mut self) {
+        let Some(connection) = &mut self.connection else { return };
+        let gone = connection.execute(
+            "DELETE FROM open_frame WHERE id <= (SELECT (min(id) + max(id)) / 2 FROM open_frame)",
+            [],
+        );
+        match gone {
+            Ok(frames) => {
+                self.shared.queue.lost_frames(frames as u64);
+                tracing::warn!(
+                    frames,
+                    "the store in memory is full; its oldest readings were dropped"
+                );
+            }
+            Err(error) => {
+                tracing::error!(%error, "the store in memory is full and cannot make room")
+            }
+        }
+        let now = (self.shared.clock)();
+        for _ in 0..MAX_SWEEP_STEPS {
+            if !self.sweep(now, true) {
+                return;
+            }
+        }
     }
 
     /// Moves a damaged file aside and goes on with a fresh one, or in memory.
@@ -302,6 +371,7 @@ impl Writer {
     /// A little of what has to be done beside writing.
     fn maintain(&mut self) {
         let now = (self.shared.clock)();
+        let believed = self.believes(now);
         if let Some(key) = self.due(false) {
             self.seal(key);
             return;
@@ -319,14 +389,29 @@ impl Writer {
             }
         }
         if self.sweeping {
-            self.sweeping = self.sweep(now);
+            self.sweeping = self.sweep(now, believed);
         }
     }
 
-    /// One step of a sweep; whether there is more to do.
-    fn sweep(&mut self, now: Timestamp) -> bool {
+    /// Whether the clock has run evenly for long enough to delete by it.
+    fn believes(&mut self, now: Timestamp) -> bool {
+        let step = now.since(self.looked_at).max(self.looked_at.since(now));
+        if step > CLOCK_JUMP {
+            self.even_since = now;
+        }
+        self.looked_at = now;
+        now.since(self.even_since) >= CLOCK_TRUST
+    }
+
+    /// One step of a sweep; whether there is more to do. Without belief in the clock only size
+    /// counts.
+    fn sweep(&mut self, now: Timestamp, believed: bool) -> bool {
+        let mut retention = self.shared.retention();
+        if !believed {
+            retention = Retention { max_bytes: retention.max_bytes, ..FOR_EVER };
+        }
         let Some(connection) = &mut self.connection else { return false };
-        let swept = match sweep_step(connection, &self.shared.options.retention, now) {
+        let swept = match sweep_step(connection, &retention, now) {
             Ok(swept) => swept,
             Err(error) => {
                 self.failed("removing what is too old", &error);
@@ -355,7 +440,7 @@ impl Writer {
         self.swept_at = Some(now);
         self.sweeping = false;
         for _ in 0..MAX_SWEEP_STEPS {
-            if !self.sweep(now) {
+            if !self.sweep(now, true) {
                 return;
             }
         }

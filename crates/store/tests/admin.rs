@@ -123,8 +123,10 @@ fn stats_cleanup_and_optimize() {
     assert!(store.settle());
     let stats = admin::stats(directory.path()).unwrap();
     assert!(stats.in_use && stats.schema_version == 1);
-    assert_eq!((stats.resources, stats.series, stats.open_frames), (1, 8, 9 * 720));
-    assert_eq!((stats.samples, stats.blocks[0].count), (720 * 8, 1));
+    assert_eq!((stats.resources, stats.series), (1, 8));
+    // Hours that lie in the future may be sealed early.
+    assert_eq!(stats.open_frames + stats.samples / 8, 10 * 720);
+    assert!(stats.samples >= 720 * 8 && stats.blocks[0].count >= 1, "{stats:?}");
     let keep = Retention { raw_age: Duration::from_secs(3_600), ..Retention::default() };
     let held = admin::cleanup(directory.path(), &keep, &clock.wall());
     assert!(matches!(held, Err(AdminError::Open(OpenError::HeldBy { .. }))));

@@ -18,7 +18,8 @@ fn put_some(store: &Store, from: i64, count: i64) -> bool {
     let mut builder = FrameBuilder::new();
     let batch = frames(
         &node("a"),
-        (0..count).map(|n| frame(&mut builder, from + n * 5_000, &[(CPU_USED, "", n as f64)])),
+        (0..count)
+            .map(|n| frame(&mut builder, from + n * 5_000, &[(CPU_USED, "", (n % 100) as f64)])),
     );
     let _ = store.submit(batch);
     store.flush()
@@ -113,6 +114,18 @@ fn refuses_what_it_must_not_touch() {
     assert!(matches!(error, OpenError::NewerSchema { found: 99, .. }), "{error}");
 }
 
+#[test]
+fn a_locked_file_is_not_taken_for_damaged() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = TestClock::new();
+    drop(open_at(directory.path(), &clock));
+    let other = rusqlite::Connection::open(directory.path().join("sickbay.db")).unwrap();
+    other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
+    let (_store, report) = open_at(directory.path(), &clock);
+    assert_eq!(report.damaged, None);
+    assert!(report.memory_only.expect("memory").contains("locked"));
+}
+
 /// Damages a database in one way.
 type Damage = fn(&Path);
 
@@ -195,6 +208,62 @@ fn damage_at_run_time_is_told_and_survived() {
 }
 
 #[test]
+fn damage_that_only_a_reader_meets_is_told_and_survived() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = TestClock::new();
+    let (store, _) = open_at(directory.path(), &clock);
+    assert!(put_some(&store, START_MS, 3_000));
+    store.close();
+    drop(store);
+    // Sound at start; then the pages of the readings are overwritten under the running store.
+    let (store, report) = open_at(directory.path(), &clock);
+    assert_eq!(report.integrity, Integrity::Sound);
+    let database = directory.path().join("sickbay.db");
+    for page in 4..database.metadata().unwrap().len() / 4096 {
+        overwrite(&database, page * 4096, &[0xa5; 4096]);
+    }
+    let asked = query(CPU_USED, "", START_MS, START_MS + 5 * HOUR_MS);
+    let mut errors = 0;
+    while store.health().status == Status::Healthy && errors < 1_000 {
+        errors += i32::from(store.history(&asked).is_err());
+        let _ = store.flush();
+    }
+    let health = store.health();
+    assert_eq!(health.status, Status::Critical, "{health:?}");
+    assert!(put_event(&store, 1) && event_ids(&store) == [1]);
+    assert_eq!(means(&store, &asked), [], "the fresh file is empty");
+}
+
+#[test]
+fn a_clock_that_jumps_far_ahead_does_not_cost_the_history() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = TestClock::new();
+    let mut quick = options(directory.path());
+    quick.sweep_interval = std::time::Duration::ZERO;
+    let (store, _) = open(quick, clock.wall()).unwrap();
+    assert!(put_some(&store, START_MS, 720) && put_event(&store, 1));
+    clock.set(START_MS + 2 * HOUR_MS);
+    assert!(store.settle());
+    let asked = query(CPU_USED, "", START_MS, START_MS + HOUR_MS);
+    // Ahead by ten years, for a while, and back again.
+    let ahead = START_MS + 3_650 * DAY_MS;
+    for minutes in [0, 1, 30, 59] {
+        clock.set(ahead + minutes * 60_000);
+        for n in 0..5 {
+            assert!(put_some(&store, ahead + minutes * 60_000 + n, 1));
+        }
+    }
+    assert_eq!((means(&store, &asked).len(), event_ids(&store)), (720, vec![1]));
+    // A clock that stays there is believed in the end.
+    for minutes in (60..160).step_by(5) {
+        clock.set(ahead + minutes * 60_000);
+        assert!(put_some(&store, ahead + minutes * 60_000, 1));
+        assert!(put_some(&store, ahead + minutes * 60_000 + 1, 1));
+    }
+    assert_eq!((means(&store, &asked).len(), event_ids(&store)), (0, vec![]));
+}
+
+#[test]
 fn a_removed_file_is_noticed_and_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let clock = TestClock::new();
@@ -224,6 +293,47 @@ fn a_directory_that_cannot_be_made_leaves_memory() {
         let health = store.health();
         assert_eq!((health.status, health.memory_only), (Status::Degraded, true));
     }
+}
+
+#[test]
+fn memory_has_a_limit_and_goes_on() {
+    let (store, _) = open_at(Path::new("/dev/null/sickbay"), &TestClock::new());
+    let mut builder = FrameBuilder::new();
+    let names: Vec<String> = (0..500).map(|n| n.to_string()).collect();
+    // 20 MB of readings in one hour, which is not over.
+    for n in 0..5_000_i64 {
+        for (at, name) in (0_u64..).zip(&names) {
+            // Noise, which no codec makes small.
+            let mixed = (n.unsigned_abs() * 500 + at + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let noise = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 12;
+            builder.put(sickbay_model::catalogue::FILESYSTEM_FREE, name, noise as f64);
+        }
+        let frame = builder.finish(at(START_MS + n * 300)).0;
+        store.submit(frames(&node("a"), [frame])).unwrap();
+        if n % 500 == 499 {
+            assert!(put_event(&store, n.unsigned_abs()), "{:?}", store.health());
+        }
+    }
+    let health = store.health();
+    assert_eq!((health.status, health.memory_only), (Status::Degraded, true), "{health:?}");
+    assert!(health.dropped.frames > 0, "{health:?}");
+    assert_eq!(event_ids(&store).len(), 10);
+}
+
+#[test]
+fn a_database_that_refuses_work_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, _) = open_at(directory.path(), &TestClock::new());
+    assert!(put_event(&store, 1));
+    let other = rusqlite::Connection::open(directory.path().join("sickbay.db")).unwrap();
+    other.execute_batch("ALTER TABLE event RENAME TO hidden").unwrap();
+    assert!(!put_event(&store, 2));
+    let health = store.health();
+    assert_eq!((health.status, health.dropped.events), (Status::Critical, 1), "{health:?}");
+    assert!(health.message.contains("no such table"), "{health:?}");
+    other.execute_batch("ALTER TABLE hidden RENAME TO event").unwrap();
+    assert!(put_event(&store, 3));
+    assert_eq!((store.health().status, event_ids(&store)), (Status::Healthy, vec![1, 3]));
 }
 
 #[test]
