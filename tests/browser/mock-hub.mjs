@@ -106,6 +106,8 @@ export async function startMockHub({ scenario = "laptop", port = 0, token = fals
   });
 
   const listen = () => new Promise((resolve) => server.listen(port, "127.0.0.1", () => resolve(undefined)));
+  // A test that fails half-way must not keep the process alive.
+  server.unref();
   await listen();
   const address = server.address();
   if (address && typeof address === "object") port = address.port;

@@ -72,7 +72,7 @@ export function Composition({ card }) {
       <div class="bar-scale" aria-hidden="true">${[0, ...LEVEL_LINES, 100].map((line) => html`<span key=${line} style=${{ left: `${line}%` }}>${line}</span>`)}</div>
     </div>
     <p class="sum">
-      <span class="sum-figures">${sum || NONE} = ${scoreText(card.uncapped)}</span>
+      <span class="sum-figures">${sum || NONE}${applied.length > 1 && ` = ${scoreText(card.uncapped)}`}</span>
       ${capped
         ? html`<span class="cap-name" data-level=${cap.status}>capped at ${scoreText(cap.limit)} by <b>${capName(cap)}</b></span>`
         : cap && html`<span class="muted">a cap at ${scoreText(cap.limit)} by ${capName(cap)} does not bind</span>`}

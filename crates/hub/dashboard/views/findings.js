@@ -15,9 +15,9 @@ export function Findings({ detail }) {
   return html`<${Section} id="findings" title=${title} aside=${html`<span class="muted">${findings.length > 0 ? `${findings.length} of ${plural(total, "check")}` : null}</span>`}>
     ${total === 0 && html`<p class="calm" data-level="unknown"><${Icon} name="unknown" size=${20} /><span>No check has been answered yet.</span></p>`}
     ${total > 0 && findings.length === 0 && html`<p class="calm" data-level=${stale ? "unknown" : "healthy"}>
-      <${Icon} name=${stale ? "unknown" : "healthy"} size=${20} /><span>${stale ? `All ${plural(total, "check")} were well when last asked.` : `All ${plural(total, "check")} are well.`}</span></p>`}
+      <${Icon} name=${stale ? "unknown" : "healthy"} size=${20} /><span>${stale ? `All ${plural(total, "check")} were well when last asked.` : total === 1 ? "The check is well." : `All ${plural(total, "check")} are well.`}</span></p>`}
     ${findings.length > 0 && html`<ul class="findings">${findings.map((check) => html`<${Finding} key=${`${check.check}|${check.instance}`} check=${check} />`)}</ul>`}
-    ${total > 0 && html`<details class="all-checks"><summary>${findings.length > 0 ? `All ${plural(total, "check")}` : "Show them"}</summary>
+    ${total > 0 && html`<details class="all-checks"><summary>${total === 1 ? "Show it" : findings.length > 0 ? `All ${plural(total, "check")}` : "Show them"}</summary>
       <${Table} label="All checks" head=${["Check", "Status", { name: "What was found", wide: true }, "Part", { name: "Points", right: true }, { name: "Took", right: true }]}>
         ${detail.checks.map((check) => html`<tr key=${`${check.check}|${check.instance}`}>
           <th scope="row"><code>${check.check}</code>${check.instance && html` <span class="muted">${check.instance}</span>`}</th>

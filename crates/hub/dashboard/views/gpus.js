@@ -83,7 +83,7 @@ export function GpuReadings({ detail, node }) {
       ]} /></div>`}
       <div class="panel span-2"><h3>Newest values</h3>
         ${shown.length === 0 ? html`<${Empty} icon="unknown">No reading has arrived.<//>` : html`<dl class="facts two">
-          ${shown.map((reading) => html`<div key=${reading.metric}><dt>${words(reading.metric).replace(/^GPU /, "")}</dt><dd>${withUnit(reading.value, reading.unit)}</dd></div>`)}</dl>`}
+          ${shown.map((reading) => html`<div key=${reading.metric}><dt>${words(reading.metric.replace(/^gpu_/, ""))}</dt><dd>${withUnit(reading.value, reading.unit)}</dd></div>`)}</dl>`}
       </div>
     </div>
   <//>`;

@@ -21,7 +21,7 @@ export function Hero({ detail }) {
         <p class="badges">
           <${Level} level=${detail.level} was=${stale !== ""} />
           <span class="muted">for <${For} at=${detail.since} /></span>
-          ${readiness && html`<span class="tag" data-tone=${stale ? "none" : readiness.ready ? "good" : "bad"}>${readiness.ready ? "ready for work" : "not ready for work"}</span>`}
+          ${readiness && html`<span class="tag" data-tone=${stale ? "none" : readiness.ready ? "good" : "bad"}>${stale && detail.last_check ? "was " : ""}${readiness.ready ? "ready for work" : "not ready for work"}</span>`}
           ${detail.active && html`<span class="tag" data-tone="info">job active</span>`}
         </p>
         <p class="headline">${detail.headline}</p>

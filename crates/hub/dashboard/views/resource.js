@@ -25,7 +25,7 @@ export function ResourcePage({ id }) {
     <${Hero} detail=${detail} />
     <div class=${!detail.readiness ? "" : detail.finding_count > 0 ? "split" : "stacked"}>
       <${Findings} detail=${detail} />
-      ${detail.readiness && html`<${ReadinessSection} readiness=${detail.readiness} stale=${stale} />`}
+      ${detail.readiness && detail.readiness.checks.length > 0 && html`<${ReadinessSection} readiness=${detail.readiness} stale=${stale} />`}
     </div>
     ${detail.inventory && html`<${Gpus} detail=${detail} readings=${readings} />
       <${System} detail=${detail} readings=${readings} />
