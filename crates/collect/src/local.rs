@@ -37,7 +37,8 @@ mod processes;
 mod rate;
 #[cfg(target_os = "linux")]
 mod read;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod recorded;
 #[cfg(target_os = "linux")]
 mod sensors;

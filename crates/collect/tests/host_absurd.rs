@@ -1,5 +1,6 @@
 //! Absurd content in `/proc` and `/sys`: every collector says what is wrong, and none panics.
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot prepare itself must fail")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,8 +9,10 @@ use expect_test::{Expect, expect};
 use sickbay_collect::local::registry;
 use sickbay_collect::{ProcessPattern, Roots, Sample};
 
+type Spoil = fn(&[u8]) -> Vec<u8>;
+
 /// Ways to spoil a file.
-const SPOILERS: [(&str, fn(&[u8]) -> Vec<u8>); 7] = [
+const SPOILERS: [(&str, Spoil); 7] = [
     ("empty", |_| Vec::new()),
     ("cut in the middle", |content| content[..content.len() / 2].to_vec()),
     ("noise", |content| noise(content.len().clamp(64, 4096))),
