@@ -20,8 +20,8 @@
 //! # Decisions
 //! - **Only confirmed findings cap the score** (a cap is what throws a node into another level).
 //!   A finding is confirmed when three results in a row were at least as bad; proof (an uncorrected
-//!   ECC error, a GPU that is gone, a read-only root) is confirmed at once. An unconfirmed finding
-//!   costs at most a fifth of its check's points. Unknown costs all of them at once.
+//!   ECC error, a GPU that is gone, a read-only root) is confirmed at once. An unconfirmed finding of a check
+//!   that was well costs at most a fifth of its points. Unknown costs all of them at once.
 //! - **Held until recovery is confirmed**: the next better status counts after two results.
 //! - **Unknown keeps the cap of what was last known**, so that silence never improves a node.
 //! - **A part's points are the plain mean of its checks' points.**

@@ -10,9 +10,11 @@ use crate::checks::CheckKind;
 use crate::policy::StatePolicy;
 use crate::state::StateMemory;
 
-/// The share of its points that a check keeps while a finding is not confirmed: a first sighting
-/// costs at most a fifth, so that it cannot carry the score over the line of a level by itself.
-const SOFT_KEEPS: f64 = 0.8;
+/// The points that a check keeps while its first finding is not confirmed: a first sighting costs
+/// at most a fifth, so that it cannot carry the score over the line of a level by itself. A check
+/// that is in trouble already keeps nothing: a worse value must never have more points than the
+/// confirmed one had.
+const SOFT_KEEPS: f64 = 80.0;
 
 /// What is shown of an answer.
 pub(super) struct Shown {
@@ -27,7 +29,7 @@ pub(super) struct Shown {
 /// Brings an answer and the confirmed status together.
 ///
 /// Unknown is shown as such, with no points, and says what it was before. A finding worse than what
-/// is confirmed is soft: it is shown, but costs at most a fifth of the points. One that is better is
+/// is confirmed is soft: it is shown, but costs a check that was well at most a fifth of its points. One that is better is
 /// held at what is confirmed until the recovery is confirmed too.
 pub(super) fn show(
     policy: &StatePolicy,
@@ -48,7 +50,8 @@ pub(super) fn show(
             let _ = write!(shown.message.to_mut(), "; {last_known} when last measured");
         }
     } else if raw > hard {
-        shown.points = points.max(SOFT_KEEPS * most_points(confirmed));
+        let keeps = if confirmed == Status::Healthy { SOFT_KEEPS } else { 0.0 };
+        shown.points = points.max(keeps);
     } else {
         shown.points = points.min(most_points(confirmed));
         shown.hard = hard > 0;

@@ -259,6 +259,23 @@ proptest! {
     }
 }
 
+/// Found by the property above: a soft critical value had more points than a confirmed degraded one.
+#[test]
+fn a_soft_worse_value_has_no_more_points_than_a_confirmed_better_one() {
+    let (policy, mut memory, mut node) = (Policy::default(), NodeMemory::default(), Node::well(0));
+    let mut look = |used: f64, memory: &mut NodeMemory, step: i64| {
+        node.set_of(metric::FILESYSTEM_USED, "/data", used);
+        let at = Timestamp::from_unix_ms(START + step * 5_000);
+        assess(&policy, memory, &node.observe(at)).score
+    };
+    for step in 0..5 {
+        look(94.0, &mut memory, step);
+    }
+    let degraded = look(94.9, &mut memory.clone(), 6);
+    let critical = look(95.1, &mut memory.clone(), 6);
+    assert!(critical.uncapped <= degraded.uncapped, "{critical:?} {degraded:?}");
+}
+
 /// A node with no data at all is never well, from the first look on.
 #[test]
 fn nothing_is_not_well() {
