@@ -26,12 +26,12 @@ export function For({ at }) {
 }
 
 /**
- * A quiet bar from 0 to 100. `warn` and `bad` are where it changes tone; leave them out where a
- * high value is no ill (a busy GPU is well).
- * @param {{ value: number | null, label: string, warn?: number, bad?: number, text?: string }} props
+ * A quiet bar from 0 to 100. Its tone is what a check says (`status`), never a judgement of its own: page and
+ * verdict must not disagree.
+ * @param {{ value: number | null, label: string, status?: string, text?: string }} props
  */
-export function Meter({ value, label, warn, bad, text }) {
-  const tone = value === null ? "none" : bad !== undefined && value >= bad ? "bad" : warn !== undefined && value >= warn ? "warn" : "plain";
+export function Meter({ value, label, status = "healthy", text }) {
+  const tone = value === null ? "none" : status === "unhealthy" || status === "critical" ? "bad" : status === "degraded" ? "warn" : "plain";
   const width = `${Math.max(0, Math.min(100, value ?? 0))}%`;
   return html`<span class="meter" data-tone=${tone} role="img" aria-label=${`${label}: ${text ?? percent(value)}`}>
     <span class="meter-fill" style=${{ width }}></span>

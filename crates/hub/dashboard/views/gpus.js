@@ -40,7 +40,7 @@ function GpuRow({ node, gpu, readings, name }) {
   const power = value("gpu_power_watts");
   const limit = value("gpu_power_limit_watts");
   const temperature = value("gpu_temperature_celsius");
-  const slowdown = value("gpu_temperature_slowdown_celsius");
+  const hot = node.checks.some((check) => check.instance === instance && check.status !== "healthy" && check.check.includes("temperature"));
   const events = clockEvents(value("gpu_throttle_reasons_mask"));
   const level = resource?.level ?? worst(node, instance);
   return html`<li class="gpu" data-level=${stale ? "unknown" : level}>
@@ -51,7 +51,7 @@ function GpuRow({ node, gpu, readings, name }) {
         <${Spark} resource=${node.id} metric="gpu_utilization_percent" instance=${instance} max=${100} /></dd></div>
       <div class="cell-memory"><dt>Memory</dt><dd><span class="figure">${bytes(value("gpu_memory_used_bytes"))}</span>
         <${Meter} value=${value("gpu_memory_used_percent")} label="Memory" /></dd></div>
-      <div class="cell-number"><dt>Temp</dt><dd class=${slowdown !== null && temperature !== null && temperature >= slowdown - 5 ? "hot" : ""}>${withUnit(temperature, "celsius")}</dd></div>
+      <div class="cell-number"><dt>Temp</dt><dd class=${hot ? "hot" : ""}>${withUnit(temperature, "celsius")}</dd></div>
       <div class="cell-power"><dt>Power</dt><dd><span class="figure">${withUnit(power, "watts")}</span>
         <${Meter} value=${power !== null && limit ? (power / limit) * 100 : null} label="Power" text=${`${withUnit(power, "watts")} of ${withUnit(limit, "watts")}`} /></dd></div>
       <div class="cell-number"><dt>Clock</dt><dd>${withUnit(value("gpu_clock_megahertz"), "megahertz")}</dd></div>

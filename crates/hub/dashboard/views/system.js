@@ -7,9 +7,6 @@ import { Spark } from "../parts/spark.js";
 
 /** Sensors shown; the hottest relative to their own limit come first. */
 const SENSOR_LIMIT = 6;
-/** Where a meter changes tone; the health model's thresholds, which judge by more than this one value. */
-const DISK_WARN = 85;
-const DISK_BAD = 95;
 
 /** @typedef {{ detail: Wire.ResourceDetail, readings: import("../state.js").Readings }} Props */
 
@@ -72,7 +69,7 @@ function Pressure({ detail, readings }) {
     .sort((a, b) => (b.at ?? 0) / (b.limit ?? 110) - (a.at ?? 0) / (a.limit ?? 110));
   return html`<div class="panel"><h3>Pressure and heat</h3>
     ${known ? html`<dl class="meters">${rows.map(([name, metric]) => html`<div key=${metric}><dt>${name} stalls</dt>
-      <dd><${Meter} value=${value(metric)} label=${`${name} stalls`} warn=${25} bad=${60} /><span class="figure">${percent(value(metric))}</span></dd></div>`)}</dl>`
+      <dd><${Meter} value=${value(metric)} label=${`${name} stalls`} /><span class="figure">${percent(value(metric))}</span></dd></div>`)}</dl>`
       : html`<p class="muted small">The kernel does not tell pressure stalls.</p>`}
     <${Facts} rows=${[
       ["File handles", `${withUnit(value("file_handles"), "count")} (${percent(value("file_handles_used_percent"))})`],
@@ -95,7 +92,7 @@ function Filesystems({ detail, readings: { value } }) {
           <th scope="row"><code>${fs.mount_point}</code></th>
           ${fs.unanswered
             ? html`<td colspan="5" class="unanswered">does not answer: ${fs.unanswered}</td>`
-            : html`<td class="meter-cell"><${Meter} value=${used} label="Used" warn=${DISK_WARN} bad=${DISK_BAD} /></td>
+            : html`<td class="meter-cell"><${Meter} value=${used} label="Used" status=${detail.checks.find((check) => check.instance === fs.mount_point && check.component === "system")?.status} /></td>
               <td class="right">${percent(used)}</td><td class="right">${bytes(value("filesystem_free_bytes", fs.mount_point))}</td>
               <td class="right muted">${bytes(value("filesystem_size_bytes", fs.mount_point))}</td>
               <td class="right muted">${percent(value("filesystem_inodes_used_percent", fs.mount_point))}</td>`}
@@ -119,7 +116,7 @@ function Disks({ detail, readings: { value } }) {
         <td class="right">${withUnit(value("disk_write_bytes_per_second", disk.name), "bytes_per_second")}</td>
         <td class="right">${withUnit(value("disk_latency_ms", disk.name), "milliseconds")}</td>
         <td class="right muted">${bytes(disk.size_bytes)}</td>
-        <td class="muted">${disk.model || NONE}${disk.rotational && ", spinning"}</td>
+        <td class="muted">${[disk.model, disk.rotational && "spinning"].filter(Boolean).join(", ") || NONE}</td>
       </tr>`)}
     <//></div>`;
 }
