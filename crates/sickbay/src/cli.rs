@@ -45,7 +45,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, FromArgMatches as _, Parser, Subcommand};
 use sickbay_runtime::Clock;
 
-use crate::config::{FlagValue, Loaded, Sources, load};
+use crate::config::{FlagValue, Loaded, Sources, load, load_leniently};
 use crate::environment::Environment;
 
 /// Health monitor for GPU machines: how healthy is it, why, and what to do.
@@ -134,6 +134,19 @@ impl Context {
             self.terminal.remark(&format!("note: {}", safe(remark)));
         }
         Ok(loaded)
+    }
+
+    /// Loads the config for a command that only asks a hub: a mistake in the file is worth a word,
+    /// but must not keep anybody from asking what is wrong.
+    fn load_config_to_ask(&self) -> Loaded {
+        let (loaded, mistakes) = load_leniently(&self.sources(Vec::new()));
+        if !mistakes.is_empty() {
+            let count = format::count(mistakes.len(), "mistake");
+            let note =
+                format!("note: the configuration has {count}; `sickbay config check` lists them");
+            self.terminal.remark(&note);
+        }
+        loaded
     }
 
     fn now(&self) -> sickbay_model::Timestamp {

@@ -94,14 +94,23 @@ impl Sources {
 /// # Errors
 /// Every mistake in it.
 pub fn load(sources: &Sources) -> Result<Loaded, Mistakes> {
+    let (loaded, mistakes) = load_leniently(sources);
+    if mistakes.is_empty() { Ok(loaded) } else { Err(Mistakes::new(loaded.file, mistakes)) }
+}
+
+/// Reads a config for somebody who only wants to find the hub: what is right in it holds, and the
+/// mistakes come beside it.
+#[must_use]
+pub fn load_leniently(sources: &Sources) -> (Loaded, Vec<Mistake>) {
     let file = sources.config_file();
-    let text = match &file {
-        Some(file) => {
-            read_file(file).map_err(|problem| Mistakes::new(Some(file.clone()), vec![problem]))?
-        }
-        None => String::new(),
+    let (text, unreadable) = match file.as_deref().map(read_file) {
+        Some(Ok(text)) => (text, None),
+        Some(Err(mistake)) => (String::new(), Some(mistake)),
+        None => (String::new(), None),
     };
-    load_text(&text, file, sources)
+    let (loaded, mut mistakes) = build(&text, file, sources);
+    mistakes.extend(unreadable);
+    (loaded, mistakes)
 }
 
 /// Checks a config whose file was read already.
@@ -109,6 +118,11 @@ pub fn load(sources: &Sources) -> Result<Loaded, Mistakes> {
 /// # Errors
 /// Every mistake in it.
 pub fn load_text(text: &str, file: Option<PathBuf>, sources: &Sources) -> Result<Loaded, Mistakes> {
+    let (loaded, mistakes) = build(text, file, sources);
+    if mistakes.is_empty() { Ok(loaded) } else { Err(Mistakes::new(loaded.file, mistakes)) }
+}
+
+fn build(text: &str, file: Option<PathBuf>, sources: &Sources) -> (Loaded, Vec<Mistake>) {
     let schema = schema();
     let rule = Rule::of(&schema);
     let mut settings = Settings::new(default_data_dir(&sources.environment, sources.root));
@@ -122,7 +136,7 @@ pub fn load_text(text: &str, file: Option<PathBuf>, sources: &Sources) -> Result
     });
     let Some(rule) = rule else {
         mistakes.push(Mistake::new(Origin::Default, "", "the schema is broken"));
-        return Err(Mistakes::new(file, mistakes));
+        return (Loaded { settings, file, remarks: Vec::new() }, mistakes);
     };
     let address = settings.hub.listen.addr.to_string();
     let environment = &sources.environment;
@@ -148,11 +162,7 @@ pub fn load_text(text: &str, file: Option<PathBuf>, sources: &Sources) -> Result
         // The check lets nothing through that the types refuse; should it, say so.
         Err(error) => mistakes.push(Mistake::new(Origin::WholeFile, "", error.to_string())),
     }
-    if mistakes.is_empty() {
-        Ok(Loaded { settings, file, remarks })
-    } else {
-        Err(Mistakes::new(file, mistakes))
-    }
+    (Loaded { settings, file, remarks }, mistakes)
 }
 
 /// The settings as a file, with every field.
@@ -265,3 +275,6 @@ fn unused(raw: &RawConfig) -> Vec<String> {
     }
     vec![format!("{} set, but this version does not watch cloud workers yet", set.join(", "))]
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,7 +38,13 @@ pub(crate) struct CheckOptions {
 
 pub(crate) fn run(context: &Context, options: &CheckOptions) -> Outcome {
     let loaded = context.load_config(Vec::new())?;
-    let details = block_on(live::look(context, &loaded.settings))?;
+    let settings = &loaded.settings;
+    // A gate in front of a job waits for the answer; a person wants to see something at once.
+    let patience = match options.ready {
+        true => live::PATIENCE.max(settings.hub.local.torch.timeout),
+        false => live::PATIENCE,
+    };
+    let details = block_on(live::look(context, settings, patience))?;
     let (node, gpus) =
         details.split_first().ok_or_else(|| Failure::internal("this machine was not found"))?;
     let code = exit_code(node, options.ready);

@@ -93,7 +93,9 @@ Examples:
 pub(crate) fn run(context: &Context, options: DaemonOptions) -> Outcome {
     let system = options.system || (is_root() && !options.user);
     let scope = if system { Scope::System } else { Scope::User };
-    let loaded = context.load_config(Vec::new())?;
+    let asks = matches!(options.command, DaemonCommand::Status { .. } | DaemonCommand::Stop);
+    let loaded =
+        if asks { context.load_config_to_ask() } else { context.load_config(Vec::new())? };
     let service = Service { context, loaded, scope };
     match options.command {
         DaemonCommand::Start { background } => service.start(background),

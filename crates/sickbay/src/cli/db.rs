@@ -149,10 +149,10 @@ fn failure(error: AdminError) -> Failure {
     use std::error::Error as _;
     let code = match &error {
         AdminError::Open(OpenError::HeldBy { .. }) => exit_code::HELD,
-        AdminError::Open(_) | AdminError::Database { .. } | AdminError::File { .. } => {
-            exit_code::FILE
-        }
-        AdminError::Refused(_) => exit_code::USAGE,
+        AdminError::Open(_)
+        | AdminError::Database { .. }
+        | AdminError::File { .. }
+        | AdminError::Refused(_) => exit_code::FILE,
     };
     let mut message = error.to_string();
     let mut source = error.source();

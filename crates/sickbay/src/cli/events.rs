@@ -55,7 +55,7 @@ fn kind(text: &str) -> Result<EventKind, String> {
 }
 
 pub(crate) fn run(context: &Context, options: &EventsOptions) -> Outcome {
-    let loaded = context.load_config(Vec::new())?;
+    let loaded = context.load_config_to_ask();
     let client = Client::new(context, &loaded.settings)?;
     block_on(async {
         let page = recent(&client, options).await?;

@@ -33,7 +33,7 @@ pub(crate) struct ExplainOptions {
 }
 
 pub(crate) fn run(context: &Context, options: &ExplainOptions) -> Outcome {
-    let loaded = context.load_config(Vec::new())?;
+    let loaded = context.load_config_to_ask();
     let detail = block_on(async {
         if options.live {
             return this_machine(context, &loaded.settings).await;
@@ -63,7 +63,7 @@ async fn this_machine(
     context: &Context,
     settings: &crate::config::Settings,
 ) -> Result<ResourceDetail, Failure> {
-    let details = live::look(context, settings).await?;
+    let details = live::look(context, settings, live::PATIENCE).await?;
     details.into_iter().next().ok_or_else(|| Failure::internal("this machine was not found"))
 }
 
@@ -115,7 +115,11 @@ fn explanation(context: &Context, detail: &ResourceDetail) -> String {
         text.push_str(&render::heading(terminal, "May work be started here?"));
         text.push_str(&render::readiness(terminal, detail));
     }
-    let failed: Vec<_> = detail.probes.iter().filter(|probe| probe.message.is_some()).collect();
+    let failed: Vec<_> = detail
+        .probes
+        .iter()
+        .filter(|probe| probe.message.is_some() && probe.outcome != "not_applicable")
+        .collect();
     if !failed.is_empty() {
         text.push_str(&render::heading(terminal, "Probes without an answer"));
         let mut table = super::table::Table::new(2, &[]);

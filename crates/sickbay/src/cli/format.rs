@@ -130,6 +130,12 @@ pub(super) fn time(at: Timestamp, now: Timestamp) -> String {
     at.strftime(form).to_string()
 }
 
+/// `1 reading`, `1 234 567 readings`.
+#[must_use]
+pub(super) fn readings(count: f64) -> String {
+    format!("{} reading{}", number(count), if count == 1.0 { "" } else { "s" })
+}
+
 /// `1 node`, `3 nodes`.
 #[must_use]
 pub(super) fn count(count: usize, singular: &str) -> String {

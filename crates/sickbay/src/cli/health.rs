@@ -30,7 +30,7 @@ pub(crate) struct HealthOptions {
 }
 
 pub(crate) fn run(context: &Context, options: &HealthOptions) -> Outcome {
-    let loaded = context.load_config(Vec::new())?;
+    let loaded = context.load_config_to_ask();
     let client = Client::new(context, &loaded.settings)?;
     block_on(async {
         let asked = match &options.resource {
@@ -46,7 +46,7 @@ pub(crate) fn run(context: &Context, options: &HealthOptions) -> Outcome {
                     safe(&address),
                     safe(&reason)
                 ));
-                let details = live::look(context, &loaded.settings).await?;
+                let details = live::look(context, &loaded.settings, live::PATIENCE).await?;
                 let level = show_live(context, &details, options.json)?;
                 Ok(ExitCode::from(level.exit_code()))
             }

@@ -54,7 +54,7 @@ pub(crate) struct HistoryOptions {
 }
 
 pub(crate) fn run(context: &Context, options: &HistoryOptions) -> Outcome {
-    let loaded = context.load_config(Vec::new())?;
+    let loaded = context.load_config_to_ask();
     let client = Client::new(context, &loaded.settings)?;
     let Some(name) = &options.metric else {
         return block_on(list(context, &client, options));
@@ -153,12 +153,12 @@ fn show(context: &Context, history: &History, metric: &MetricDef) -> String {
         _ => String::new(),
     };
     text.push_str(&format!(
-        "\nsmallest {}  mean {}  largest {}  last {}  ({} readings{step})\n",
+        "\nsmallest {}  mean {}  largest {}  last {}  ({}{step})\n",
         value(low),
         value(if count > 0.0 { sum / count } else { last.mean }),
         value(high),
         value(last.mean),
-        format::number(count)
+        format::readings(count)
     ));
     text
 }

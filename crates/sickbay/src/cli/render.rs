@@ -8,7 +8,7 @@ use sickbay_wire::v1::{Check, InventoryView, ReadinessOutcome, ResourceDetail, R
 
 use super::format;
 use super::table::{Cell, Table};
-use super::terminal::{Paint, Terminal, safe};
+use super::terminal::{Paint, Terminal, safe, wrap};
 
 /// One line: what it is, how it is, its score, whether it is ready.
 pub(crate) fn title(terminal: &Terminal, summary: &ResourceSummary) -> String {
@@ -34,7 +34,18 @@ pub(crate) fn title(terminal: &Terminal, summary: &ResourceSummary) -> String {
 }
 
 /// What a machine is, in a line.
-pub(crate) fn machine(inventory: &InventoryView, readings: &ResourceDetail) -> String {
+pub(crate) fn machine(
+    terminal: &Terminal,
+    inventory: &InventoryView,
+    detail: &ResourceDetail,
+) -> String {
+    let text = facts(inventory, detail);
+    let lines: Vec<_> =
+        wrap(&text, terminal.width).iter().map(|line| terminal.paint(Paint::Dim, line)).collect();
+    lines.join("\n")
+}
+
+fn facts(inventory: &InventoryView, readings: &ResourceDetail) -> String {
     let uptime = reading(readings, "uptime_seconds", "");
     let uptime = uptime.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let parts = [
@@ -284,7 +295,7 @@ pub(crate) fn node_report(
     let mut text = title(terminal, &node.summary);
     text.push('\n');
     if let Some(inventory) = &node.inventory {
-        let _ = writeln!(text, "{}", terminal.paint(Paint::Dim, &machine(inventory, node)));
+        let _ = writeln!(text, "{}", machine(terminal, inventory, node));
     }
     if !gpu_details.is_empty() {
         text.push('\n');

@@ -106,8 +106,8 @@ mod tests {
 
     #[test]
     fn columns_line_up_and_the_last_wraps_under_itself() {
-        let terminal = Terminal { colour: false, width: 40, interactive: false, quiet: false };
-        let mut table = Table::new(2, &["NAME", "SIZE", "WHAT"]);
+        let terminal = Terminal { colour: false, width: 38, interactive: false, quiet: false };
+        let mut table = Table::new(0, &["NAME", "SIZE", "WHAT"]);
         table.row(vec![
             Cell::text("a"),
             Cell::number("1"),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use sickbay_hub::{HubEnvironment, HubError, HubSettings, Listening};
@@ -9,6 +10,7 @@ use sickbay_runtime::{OnEnd, Shutdown, Supervisor, TaskSpec, telemetry};
 use sickbay_store::OpenError;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::{Context, Failure, Outcome, complain, exit_code, live, up_reload, up_summary};
 use crate::config::raw::{RawLogFormat, RawLogLevel};
@@ -17,6 +19,10 @@ use crate::daemon::{background, notify};
 
 /// Threads for the hub's work: it waits most of the time.
 const WORKER_THREADS: usize = 2;
+
+/// How long the summary waits until everything has been looked at, and how often it looks.
+const SUMMARY_PATIENCE: Duration = Duration::from_secs(6);
+const SUMMARY_POLL: Duration = Duration::from_millis(100);
 
 /// How many settings may wait for the hub.
 const UPDATES_LIMIT: usize = 4;
@@ -156,7 +162,7 @@ fn spawn_once<T, Run>(
     supervisor: &Supervisor,
     name: &'static str,
     part: T,
-    run: impl Fn(T, tokio_util::sync::CancellationToken) -> Run + Send + Sync + 'static,
+    run: impl Fn(T, CancellationToken) -> Run + Send + Sync + 'static,
 ) where
     T: Send + 'static,
     Run: Future<Output = ()> + Send + 'static,
@@ -207,16 +213,39 @@ struct AfterListening {
 }
 
 impl AfterListening {
-    async fn run(self, stop: tokio_util::sync::CancellationToken) {
+    async fn run(mut self, stop: CancellationToken) {
         // The hub could not start; its error says why.
-        let Ok(Listening { addr, tls, fleet, status }) = self.listening.await else { return };
-        if !self.quiet && notify::until_ready(&status, &stop).await {
-            let text =
-                up_summary::summary(&self.context, &self.loaded, addr, tls, &fleet.snapshot());
-            // A closed terminal stops nothing.
+        let Ok(Listening { addr, tls, fleet, status }) = (&mut self.listening).await else {
+            return;
+        };
+        if !self.quiet {
+            let text = up_summary::places(&self.context, &self.loaded, addr, tls);
+            // A closed terminal stops nothing; so below.
             let _ = self.context.terminal.print(&text);
         }
-        notify::keep_telling(fleet, status, stop).await;
+        let told = async {
+            if !self.quiet && notify::until_ready(&status, &stop).await {
+                self.tell_findings(&fleet, &stop).await;
+            }
+        };
+        // systemd must not wait for what people are told.
+        tokio::join!(told, notify::keep_telling(fleet.clone(), status.clone(), stop.clone()));
+    }
+
+    /// Says what was found, once it is known or when it takes too long.
+    async fn tell_findings(&self, fleet: &sickbay_hub::Fleet, stop: &CancellationToken) {
+        let settled = async {
+            while !up_summary::is_settled(&fleet.snapshot()) {
+                tokio::time::sleep(SUMMARY_POLL).await;
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            // Later than this, what is known is shown.
+            _ = tokio::time::timeout(SUMMARY_PATIENCE, settled) => {}
+        }
+        let text = up_summary::findings(&self.context, &fleet.snapshot());
+        let _ = self.context.terminal.print(&text);
     }
 }
 

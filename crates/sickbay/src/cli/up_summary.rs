@@ -14,13 +14,8 @@ use crate::config::Loaded;
 /// How many filesystems and interfaces are named; the page has them all.
 const MAX_NAMED: usize = 4;
 
-pub(crate) fn summary(
-    context: &Context,
-    loaded: &Loaded,
-    addr: SocketAddr,
-    tls: bool,
-    snapshot: &FleetSnapshot,
-) -> String {
+/// Where it is: told as soon as the hub listens.
+pub(crate) fn places(context: &Context, loaded: &Loaded, addr: SocketAddr, tls: bool) -> String {
     let terminal = &context.terminal;
     let scheme = if tls { "https" } else { "http" };
     let mut text = format!("Sickbay {} watches this machine.\n\n", env!("CARGO_PKG_VERSION"));
@@ -28,20 +23,22 @@ pub(crate) fn summary(
     let mut row = |name: &str, value: String, paint: Paint| {
         table.row(vec![Cell::text(name).paint(Paint::Dim), Cell::text(value).paint(paint)]);
     };
+    let path = |path: &std::path::Path| safe(&path.display().to_string()).into_owned();
     row("page", format!("{scheme}://{addr}/"), Paint::Bold);
-    row(
-        "data",
-        safe(&loaded.settings.hub.data_dir.display().to_string()).into_owned(),
-        Paint::Plain,
-    );
+    row("data", path(&loaded.settings.hub.data_dir), Paint::Plain);
     let config = match &loaded.file {
-        Some(file) => safe(&file.display().to_string()).into_owned(),
+        Some(file) => path(file),
         None => "none, the defaults hold (`sickbay config init` writes one)".to_owned(),
     };
     row("config", config, Paint::Plain);
-    row("log", safe(&loaded.settings.log_file().display().to_string()).into_owned(), Paint::Plain);
+    row("log", path(&loaded.settings.log_file()), Paint::Plain);
     text.push_str(&table.render(terminal));
-    text.push('\n');
+    text
+}
+
+/// What was found: told once everything has been looked at.
+pub(crate) fn findings(context: &Context, snapshot: &FleetSnapshot) -> String {
+    let mut text = String::from("\n");
     let nodes = snapshot.resources.values().filter(|detail| detail.summary.kind == Kind::Node);
     for node in nodes {
         let gpus: Vec<ResourceDetail> = node
@@ -52,10 +49,22 @@ pub(crate) fn summary(
             .collect();
         text.push_str(&found(context, node, &gpus));
     }
-    text.push_str(
-        &terminal.paint(Paint::Dim, "\nCtrl-C stops it. `sickbay explain` tells more.\n"),
-    );
+    let hint = "\nCtrl-C stops it. `sickbay explain` tells more.\n";
+    text.push_str(&context.terminal.paint(Paint::Dim, hint));
     text
+}
+
+/// Whether every node was looked at often enough to be judged in full: some readings are
+/// differences, and some probes take a while.
+pub(crate) fn is_settled(snapshot: &FleetSnapshot) -> bool {
+    let mut nodes =
+        snapshot.resources.values().filter(|detail| detail.summary.kind == Kind::Node).peekable();
+    nodes.peek().is_some()
+        && nodes.all(|node| {
+            let latency = node.probes.iter().any(|probe| probe.probe == "latency");
+            let torch = node.probes.iter().any(|probe| probe.probe == "torch");
+            latency && torch && render::reading(node, "cpu_used_percent", "").is_some()
+        })
 }
 
 fn found(context: &Context, node: &ResourceDetail, gpus: &[ResourceDetail]) -> String {
@@ -63,7 +72,7 @@ fn found(context: &Context, node: &ResourceDetail, gpus: &[ResourceDetail]) -> S
     let mut text = render::title(terminal, &node.summary);
     text.push('\n');
     if let Some(inventory) = &node.inventory {
-        let _ = writeln!(text, "{}", render::machine(inventory, node));
+        let _ = writeln!(text, "{}", render::machine(terminal, inventory, node));
         text.push_str(&parts(context, node, inventory));
     }
     if gpus.is_empty() {

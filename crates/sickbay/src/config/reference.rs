@@ -1,11 +1,14 @@
 //! Texts made from the schema and the defaults: the commented file and the list of variables.
 
+#[cfg(test)]
 use serde_json::Value as Json;
 
 use super::check::allowed;
 use super::environment_overlay::{OTHER_VARIABLES, VARIABLES};
 use super::raw::RawConfig;
-use super::schema::{Rule, Shape, schema};
+#[cfg(test)]
+use super::schema::Shape;
+use super::schema::{Rule, schema};
 use super::settings::Settings;
 
 /// Comments are wrapped at this column.
@@ -114,7 +117,7 @@ pub fn variables_reference() -> String {
 }
 
 /// Every field of the schema with its rule, in order; used to see that each is documented.
-#[must_use]
+#[cfg(test)]
 pub(super) fn fields(schema: &Json) -> Vec<(String, String)> {
     fn walk(rule: Rule<'_>, path: &str, fields: &mut Vec<(String, String)>) {
         for key in rule.keys() {

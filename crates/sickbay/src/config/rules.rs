@@ -53,7 +53,7 @@ impl Rules<'_> {
                 "`listen.address` is {addr}, which others can reach, but there is no token"
             );
             let allowed = format!(
-                "an address on loopback (127.0.0.1:{port}), or any together with `listen.token_file`",
+                "an address on loopback (127.0.0.1:{port}), or any together with `listen.token_file` (SICKBAY_TOKEN_FILE)",
                 port = addr.port()
             );
             self.refuse(&["listen.address"], problem, &allowed);

@@ -1,0 +1,16 @@
+//! The program as a user meets it: real processes, real files, real ports.
+
+#[path = "cli/support.rs"]
+mod support;
+
+#[path = "cli/words.rs"]
+mod words;
+
+#[path = "cli/live.rs"]
+mod live;
+
+#[path = "cli/hub.rs"]
+mod hub;
+
+#[path = "cli/background.rs"]
+mod background;

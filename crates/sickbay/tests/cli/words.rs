@@ -1,0 +1,83 @@
+//! What needs neither hub nor machine: help, usage, config, completions, manual.
+
+use crate::support::{Place, errors, text};
+
+#[test]
+fn exit_codes_and_words() {
+    let place = Place::new();
+    for (arguments, code, said) in [
+        (vec!["--version"], 0, "sickbay 0."),
+        (vec!["--help"], 0, "Exit codes:"),
+        (vec![], 64, "Usage:"),
+        (vec!["chek"], 64, "'check'"),
+        (vec!["check", "--jsn"], 64, "--json"),
+        (vec!["history", "a b"], 64, "is not a resource id"),
+        (vec!["history", "n", "cpu_usd"], 66, "did you mean cpu_used_percent?"),
+        (vec!["events", "--kind", "LEVEL_CHANGD"], 64, "did you mean LEVEL_CHANGED?"),
+        (vec!["health", "gpu-07"], 69, "sickbay up"),
+        (vec!["events"], 69, "no hub answers"),
+        (vec!["up", "--listen", "0.0.0.0:0"], 78, "token_file"),
+        (vec!["up", "--listen", "nonsense"], 78, "flag --listen"),
+        (vec!["--config", "absent.yaml", "check"], 78, "cannot be read"),
+        (vec!["--config", "absent.yaml", "events"], 69, "1 mistake"),
+        (vec!["db", "stats"], 74, "--data-dir"),
+        (vec!["daemon", "status"], 3, "not running"),
+        (vec!["config", "schema"], 0, "idle_interval"),
+        (vec!["config", "show", "--defaults"], 0, "idle_interval: 1m"),
+        (vec!["config", "show", "--variables"], 0, "SICKBAY_HEALTH_CHECK_INTERVAL"),
+        (vec!["completions", "bash"], 0, "_sickbay"),
+        (vec!["completions", "zsh"], 0, "#compdef sickbay"),
+        (vec!["man"], 0, ".TH sickbay"),
+        (vec!["daemon", "install", "--print"], 0, "Type=notify"),
+    ] {
+        let output = place.run(&arguments);
+        let all = format!("{}{}", text(&output), errors(&output));
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {all}");
+        assert!(all.contains(said), "{arguments:?}: {all}");
+        assert!(!all.contains('\x1b'), "{arguments:?}: colour without a terminal");
+    }
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let place = Place::new();
+    let dir = place.dir.path().join("man");
+    assert!(place.run(&["man", "--dir", &dir.display().to_string()]).status.success());
+    for page in ["sickbay.1", "sickbay-up.1", "sickbay-daemon-start.1", "sickbay-db-backup.1"] {
+        assert!(dir.join(page).exists(), "{page}");
+    }
+}
+
+#[test]
+fn a_config_is_made_once_and_is_in_order() {
+    let place = Place::new();
+    let file = place.dir.path().join("new.yaml").display().to_string();
+    assert!(place.run(&["config", "init", &file]).status.success());
+    let again = place.run(&["config", "init", &file]);
+    assert_eq!(again.status.code(), Some(74));
+    assert!(errors(&again).contains("--force"), "{}", errors(&again));
+    let check = place.run(&["config", "check", &file]);
+    assert!(text(&check).contains("in order"), "{}", errors(&check));
+    std::fs::write(&file, "lisen: {}\nschedule: {idle_interval: 5}\n").unwrap();
+    let check = place.run(&["config", "check", &file]);
+    assert_eq!(check.status.code(), Some(78));
+    let said = errors(&check);
+    assert!(
+        said.contains("2 mistakes") && said.contains(":1:1:") && said.contains(":2:27:"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let place = Place::new();
+    let mut child = place
+        .command(&["config", "schema"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), errors(&output).as_str()), (Some(0), ""));
+}
