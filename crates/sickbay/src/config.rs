@@ -109,7 +109,7 @@ pub fn load_leniently(sources: &Sources) -> (Loaded, Vec<Mistake>) {
         None => (String::new(), None),
     };
     let (loaded, mut mistakes) = build(&text, file, sources);
-    mistakes.extend(unreadable);
+    mistakes.extend(unreadable.map(|mistake| *mistake));
     (loaded, mistakes)
 }
 
@@ -131,7 +131,7 @@ fn build(text: &str, file: Option<PathBuf>, sources: &Sources) -> (Loaded, Vec<M
 
     // A file that cannot be read as YAML still lets the environment's mistakes be found.
     let mut tree = Tree::parse(text).unwrap_or_else(|mistake| {
-        mistakes.push(mistake);
+        mistakes.push(*mistake);
         Tree::empty()
     });
     let Some(rule) = rule else {
@@ -156,7 +156,8 @@ fn build(text: &str, file: Option<PathBuf>, sources: &Sources) -> (Loaded, Vec<M
         Ok(raw) => {
             bind::apply(&raw, &mut settings);
             mistakes.extend(rules::check(&raw, &settings, &tree));
-            mistakes.extend(read_token(&raw, &tree, &mut settings).err());
+            let token = read_token(&raw, &tree, &mut settings);
+            mistakes.extend(token.err().map(|mistake| *mistake));
             remarks.extend(unused(&raw));
         }
         // The check lets nothing through that the types refuse; should it, say so.
@@ -171,9 +172,10 @@ pub fn show(settings: &Settings) -> RawConfig {
     bind::show(settings)
 }
 
-fn read_file(file: &Path) -> Result<String, Mistake> {
-    let refuse =
-        |why: String| Mistake::new(Origin::WholeFile, "", format!("cannot be read: {why}"));
+fn read_file(file: &Path) -> Result<String, Box<Mistake>> {
+    let refuse = |why: String| {
+        Box::new(Mistake::new(Origin::WholeFile, "", format!("cannot be read: {why}")))
+    };
     let size = std::fs::metadata(file).map_err(|error| refuse(error.to_string()))?.len();
     if size > tree::MAX_FILE_BYTES as u64 {
         return Err(refuse(format!(
@@ -187,7 +189,7 @@ fn read_file(file: &Path) -> Result<String, Mistake> {
         let line =
             error.as_bytes().iter().take(valid).filter(|&&byte| byte == b'\n').count() as u64;
         let origin = Origin::File { line: line + 1, column: 1 };
-        Mistake::new(origin, "", "this line is not UTF-8 text")
+        Box::new(Mistake::new(origin, "", "this line is not UTF-8 text"))
     })
 }
 
@@ -224,14 +226,15 @@ fn resolve_paths(tree: &mut Tree, rule: Rule<'_>, directory: &Path, home: Option
 }
 
 /// Reads the token's file. What others can read is no secret, and is refused.
-fn read_token(raw: &RawConfig, tree: &Tree, settings: &mut Settings) -> Result<(), Mistake> {
+fn read_token(raw: &RawConfig, tree: &Tree, settings: &mut Settings) -> Result<(), Box<Mistake>> {
     let Some(file) = raw.listen.as_ref().and_then(|listen| listen.token_file.as_ref()) else {
         return Ok(());
     };
     let path = "listen.token_file";
     let origin = tree.get(path).map_or(Origin::Default, |tree| tree.origin.clone());
     let refuse = |why: String| {
-        Mistake::new(origin.clone(), path, format!("`{path}`: {} {why}", file.0.display()))
+        let problem = format!("`{path}`: {} {why}", file.0.display());
+        Box::new(Mistake::new(origin.clone(), path, problem))
     };
     let text = read_secret_file(&file.0).map_err(refuse)?;
     settings.hub.listen.token = Some(Secret::new(text));

@@ -1,5 +1,7 @@
 //! The program as a user meets it: real processes, real files, real ports.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by them")]
+
 #[path = "cli/support.rs"]
 mod support;
 

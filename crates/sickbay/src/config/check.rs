@@ -198,15 +198,11 @@ fn check_quantity<T: std::str::FromStr + PartialOrd>(
     rule: Rule<'_>,
 ) -> Result<(), Vec<String>> {
     let value: T = text.parse().map_err(|_| Vec::new())?;
-    let bound =
-        |text: Option<&str>| text.and_then(|text| Some((text.to_owned(), text.parse().ok()?)));
-    let (low, high): (Option<(String, T)>, Option<(String, T)>) = {
-        let (low, high) = rule.text_range();
-        (bound(low), bound(high))
-    };
+    let (low, high) = rule.text_range();
+    let bound = |text: Option<&str>| text.and_then(|text| text.parse::<T>().ok());
     let broken: Vec<String> = [
-        low.filter(|(_, low)| value < *low).map(|(text, _)| text),
-        high.filter(|(_, high)| value > *high).map(|(text, _)| text),
+        low.filter(|_| bound(low).is_some_and(|low| value < low)).map(str::to_owned),
+        high.filter(|_| bound(high).is_some_and(|high| value > high)).map(str::to_owned),
     ]
     .into_iter()
     .flatten()

@@ -101,7 +101,7 @@ impl Tree {
     ///
     /// # Errors
     /// The one mistake of syntax that keeps the file from being read at all.
-    pub(super) fn parse(text: &str) -> Result<Self, Mistake> {
+    pub(super) fn parse(text: &str) -> Result<Self, Box<Mistake>> {
         let options = serde_saphyr::options! {
             duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::PassThrough,
             strict_booleans: true,
@@ -120,7 +120,8 @@ impl Tree {
                 let message = error.without_snippet().to_string();
                 // The place stands in front already.
                 let message = message.split(" at line ").next().unwrap_or(&message);
-                Err(Mistake::new(origin, "", format!("this is not valid YAML: {message}")))
+                let problem = format!("this is not valid YAML: {message}");
+                Err(Box::new(Mistake::new(origin, "", problem)))
             }
         }
     }
