@@ -141,7 +141,6 @@ async fn run_hub(
     let supervisor = Supervisor::new(shutdown.clone(), context.clock.clone());
     let (updates_in, updates) = mpsc::channel(UPDATES_LIMIT);
     let (on_listening, listening) = oneshot::channel();
-    spawn_signals(&supervisor, &shutdown);
     let hub_settings: HubSettings = loaded.settings.hub.clone();
     let reload = up_reload::Reload::new(context.sources(flags), loaded.clone(), updates_in, log);
     spawn_once(&supervisor, "config", reload, |reload, stop| reload.run(stop));
@@ -154,7 +153,13 @@ async fn run_hub(
         updates,
         on_listening,
     };
-    sickbay_hub::run(hub_settings, environment).await
+    let hub = Box::pin(sickbay_hub::run(hub_settings, environment));
+    tokio::select! {
+        ended = hub => ended,
+        error = obey_signals(shutdown) => {
+            Err(HubError::PartEnded(format!("signals cannot be received: {error}")))
+        }
+    }
 }
 
 /// Spawns a task that takes something along, once.
@@ -180,28 +185,25 @@ fn spawn_once<T, Run>(
     });
 }
 
-/// SIGINT and SIGTERM stop cleanly; a second one stops at once.
-fn spawn_signals(supervisor: &Supervisor, shutdown: &Shutdown) {
-    let shutdown = shutdown.clone();
-    supervisor.spawn(TaskSpec::new("signals", OnEnd::Ignore), move |_| {
-        let shutdown = shutdown.clone();
-        async move {
-            let mut interrupt = signal(SignalKind::interrupt())?;
-            let mut terminate = signal(SignalKind::terminate())?;
-            let reason = tokio::select! {
-                _ = interrupt.recv() => "Ctrl-C",
-                _ = terminate.recv() => "SIGTERM",
-                () = shutdown.requested() => return Ok(()),
-            };
-            shutdown.request(reason);
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            complain("stopping at once");
-            std::process::exit(130);
-        }
-    });
+/// SIGINT and SIGTERM stop cleanly; a second one stops at once. Runs beside the hub rather than as
+/// one of its tasks: a stop waits for tasks, and this one waits until the stop is over.
+async fn obey_signals(shutdown: Shutdown) -> std::io::Error {
+    let (mut interrupt, mut terminate) =
+        match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+            (Ok(interrupt), Ok(terminate)) => (interrupt, terminate),
+            (Err(error), _) | (_, Err(error)) => return error,
+        };
+    let reason = tokio::select! {
+        _ = interrupt.recv() => "Ctrl-C",
+        _ = terminate.recv() => "SIGTERM",
+    };
+    shutdown.request(reason);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    complain("stopping at once");
+    std::process::exit(130);
 }
 
 /// What is done once the hub listens: the summary for people, the notifications for systemd.
