@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use sickbay_engine::{NodeMemory, Policy, assess};
 use sickbay_model::{
-    FrameBuilder, GpuCondition, GpuDevice, GpuVendor, InstanceKind, Inventory, Level, Observation, ProbeId,
-    ProbeOutcome, ProbeReport, ResourceId, Timestamp, Unit, catalogue, probe,
+    FrameBuilder, GpuCondition, GpuDevice, GpuVendor, InstanceKind, Inventory, Level, Observation,
+    ProbeId, ProbeOutcome, ProbeReport, ResourceId, Timestamp, Unit, catalogue, probe,
 };
 
 use crate::Options;
@@ -36,7 +36,10 @@ pub fn run(_: &Options) -> Result<Vec<Row>> {
     }
     let each = started.elapsed() / ROUNDS;
     Ok(vec![Row::new(
-        &format!("assessment of a node with {GPUS} GPUs, {series} readings, {} checks", first.checks.len()),
+        &format!(
+            "assessment of a node with {GPUS} GPUs, {series} readings, {} checks",
+            first.checks.len()
+        ),
         format!("{:.1} µs", each.as_secs_f64() * 1e6),
         "≤ 10 µs",
     )])
@@ -51,8 +54,18 @@ fn observation() -> Result<Observation> {
         }
     }
     let probes = [
-        probe::REACHABLE, probe::CPU, probe::PRESSURE, probe::MEMORY, probe::FILESYSTEM, probe::DISK,
-        probe::NETWORK, probe::LATENCY, probe::SENSORS, probe::HOST, probe::PROCESSES, probe::NVIDIA,
+        probe::REACHABLE,
+        probe::CPU,
+        probe::PRESSURE,
+        probe::MEMORY,
+        probe::FILESYSTEM,
+        probe::DISK,
+        probe::NETWORK,
+        probe::LATENCY,
+        probe::SENSORS,
+        probe::HOST,
+        probe::PROCESSES,
+        probe::NVIDIA,
     ];
     Ok(Observation {
         resource: ResourceId::node("bench")?,

@@ -26,11 +26,15 @@ pub fn run(options: &Options) -> Result<Vec<Row>> {
     let resident_after = hub.process.resident_bytes();
 
     let peer_cpu = match (peer_before, peer_after) {
-        (Some(before), Some(after)) => format!("netdata at 1 s: {}", core_share(before, after, watch)),
+        (Some(before), Some(after)) => {
+            format!("netdata at 1 s: {}", core_share(before, after, watch))
+        }
         _ => peers::ABSENT_NETDATA.to_owned(),
     };
-    let peer_memory = peer_after
-        .map_or_else(|| peers::ABSENT_NETDATA.to_owned(), |after| format!("netdata: {}", mebibytes(after.resident_bytes)));
+    let peer_memory = peer_after.map_or_else(
+        || peers::ABSENT_NETDATA.to_owned(),
+        |after| format!("netdata: {}", mebibytes(after.resident_bytes)),
+    );
     Ok(vec![
         Row::new(
             &format!("hub at rest for {:.0} s: CPU, children included", watch.as_secs_f64()),

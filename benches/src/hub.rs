@@ -86,7 +86,8 @@ impl Client {
         write!(self.stream.get_mut(), "GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.addr)?;
         let mut line = String::new();
         self.stream.read_line(&mut line)?;
-        let status = line.split(' ').nth(1).and_then(|code| code.parse().ok()).context("no status line")?;
+        let status =
+            line.split(' ').nth(1).and_then(|code| code.parse().ok()).context("no status line")?;
         let (mut length, mut chunked) = (0, false);
         loop {
             line.clear();

@@ -39,7 +39,12 @@ const SECTIONS: &[Section] = &[
 ];
 
 fn main() -> ExitCode {
-    match run(std::env::args().skip(1).collect()) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // The collection section starts this program again as its probe child.
+    if arguments.first().map(String::as_str) == Some(collection::PROBE_COMMAND) {
+        return sickbay_collect::probe_main(&arguments[1..]);
+    }
+    match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("benches: {error:#}");
@@ -49,11 +54,6 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Vec<String>) -> Result<()> {
-    // The collection section starts this program again as its probe child.
-    if arguments.first().map(String::as_str) == Some(collection::PROBE_COMMAND) {
-        sickbay_collect::probe_main(&arguments[1..]);
-        return Ok(());
-    }
     let mut options = Options { minutes: 1.0 };
     let mut wanted = Vec::new();
     let mut arguments = arguments.into_iter();

@@ -9,7 +9,8 @@ pub const ABSENT_NETDATA: &str = "netdata is not installed";
 
 /// netdata with its defaults (1 s), in the foreground, serving on no port of ours.
 pub fn netdata() -> Option<Measured> {
-    let program = ["/usr/sbin/netdata", "/usr/bin/netdata"].into_iter().find(|p| Path::new(p).exists())?;
+    let program =
+        ["/usr/sbin/netdata", "/usr/bin/netdata"].into_iter().find(|p| Path::new(p).exists())?;
     Measured::start(program, &["-D", "-i", "127.0.0.1", "-p", "19997"]).ok()
 }
 

@@ -35,7 +35,8 @@ impl Measured {
     /// Asks the process to end and waits for it.
     pub fn stop(mut self) -> Result<Duration> {
         let started = std::time::Instant::now();
-        if let Some(pid) = i32::try_from(self.0.id()).ok().and_then(rustix::process::Pid::from_raw) {
+        if let Some(pid) = i32::try_from(self.0.id()).ok().and_then(rustix::process::Pid::from_raw)
+        {
             rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
         }
         self.0.wait()?;

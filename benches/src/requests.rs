@@ -17,11 +17,8 @@ const PAUSE: Duration = Duration::from_millis(11);
 /// Measures.
 pub fn run(_: &Options) -> Result<Vec<Row>> {
     let hub = Hub::start()?;
-    let mut rows = vec![Row::new(
-        "`up` → `/ready`",
-        format!("{} ms", hub.ready_after.as_millis()),
-        "≤ 1 s",
-    )];
+    let mut rows =
+        vec![Row::new("`up` → `/ready`", format!("{} ms", hub.ready_after.as_millis()), "≤ 1 s")];
     // The second collection brings the rates; a page without them would be a smaller one.
     std::thread::sleep(Duration::from_secs(3));
     let node = format!("/api/v1/resources/{}", node_id(&hub)?);
@@ -32,7 +29,8 @@ pub fn run(_: &Options) -> Result<Vec<Row>> {
     ] {
         let mut times = latencies(&hub, path, requests)?;
         times.sort_unstable();
-        let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+        let at =
+            |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
         rows.push(Row::new(
             &format!("{name}, p50 / p99 of {requests}"),
             format!("{:.2} / {:.2} ms", at(0.5), at(0.99)),

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use sickbay_model::{FrameBuilder, InstanceKind, MetricKind, ResourceId, Timestamp, Unit, catalogue};
+use sickbay_model::{
+    FrameBuilder, InstanceKind, MetricKind, ResourceId, Timestamp, Unit, catalogue,
+};
 use sickbay_store::{HistoryQuery, StoreOptions, WriteBatch};
 
 use crate::Options;
@@ -40,11 +42,11 @@ pub fn run(_: &Options) -> Result<Vec<Row>> {
         let batch = WriteBatch { frames: vec![(node.clone(), frame)], ..WriteBatch::default() };
         ensure!(store.submit(batch).is_ok(), "the store could not keep up");
         if samples % (SERIES * 500) == 0 {
-            store.flush();
+            ensure!(store.flush(), "the store could not write");
         }
     }
     now.fetch_add(7_200_000, Ordering::Relaxed);
-    store.settle();
+    ensure!(store.settle(), "the store could not settle");
     let wrote = began.elapsed();
     let bytes: u64 = std::fs::read_dir(folder.path())?
         .flatten()
@@ -73,7 +75,9 @@ pub fn run(_: &Options) -> Result<Vec<Row>> {
     store.close();
     Ok(vec![
         Row::new(
-            &format!("history on disk, {HOURS} h of {SERIES} series every 5 s, rollups and indexes included"),
+            &format!(
+                "history on disk, {HOURS} h of {SERIES} series every 5 s, rollups and indexes included"
+            ),
             format!("{:.2} bytes a sample", bytes as f64 / samples as f64),
             "≤ 2",
         ),
@@ -109,7 +113,11 @@ impl Values {
             .filter(|metric| metric.id < catalogue::SCORE)
             .flat_map(|metric| {
                 (0..instances(metric.instance)).map(move |instance| {
-                    let name = if metric.instance == InstanceKind::Node { String::new() } else { format!("dev{instance}") };
+                    let name = if metric.instance == InstanceKind::Node {
+                        String::new()
+                    } else {
+                        format!("dev{instance}")
+                    };
                     (metric, name, base(metric.unit))
                 })
             })
@@ -135,7 +143,8 @@ impl Values {
         for index in 0..self.series.len() {
             let (noise, jump) = (self.noise(), self.random().is_multiple_of(100));
             let (metric, instance, value) = &mut self.series[index];
-            *value = next(metric.unit, metric.kind, *value, noise, jump).clamp(metric.min, metric.max);
+            *value =
+                next(metric.unit, metric.kind, *value, noise, jump).clamp(metric.min, metric.max);
             self.builder.put(metric.id, instance, *value);
         }
         self.builder.finish(at).0
@@ -159,11 +168,23 @@ fn next(unit: Unit, kind: MetricKind, value: f64, noise: f64, jump: bool) -> f64
         (_, Unit::Percent) => value + noise * 3.0,
         (_, Unit::Celsius) => (value + noise * 1.2).round(),
         (_, Unit::Bytes) => (value + noise * 4e6).round(),
-        (_, Unit::BytesPerSecond) => if jump { 1e6 } else { (value * (1.0 + noise * 0.3)).abs() },
+        (_, Unit::BytesPerSecond) => {
+            if jump {
+                1e6
+            } else {
+                (value * (1.0 + noise * 0.3)).abs()
+            }
+        }
         (_, Unit::PerSecond | Unit::Milliseconds) => (value * (1.0 + noise * 0.2)).abs().max(0.01),
         (_, Unit::Seconds) => value + 5.0,
         (_, Unit::Boolean) => 1.0,
-        (_, Unit::Count) => if jump { (value + noise * 4.0).round().abs() } else { value },
+        (_, Unit::Count) => {
+            if jump {
+                (value + noise * 4.0).round().abs()
+            } else {
+                value
+            }
+        }
         (_, Unit::Watts | Unit::Megahertz) => (value + noise * 10.0).abs(),
     }
 }

@@ -16,8 +16,19 @@ struct Rule {
     never: &'static [&'static str],
 }
 
-const RUNTIMES: &[&str] =
-    &["tokio", "tokio-util", "axum", "hyper", "reqwest", "rusqlite", "rustix", "libc", "getrandom", "rand", "tracing"];
+const RUNTIMES: &[&str] = &[
+    "tokio",
+    "tokio-util",
+    "axum",
+    "hyper",
+    "reqwest",
+    "rusqlite",
+    "rustix",
+    "libc",
+    "getrandom",
+    "rand",
+    "tracing",
+];
 
 const RULES: &[Rule] = &[
     Rule { name: "sickbay-model", ours: &[], never: RUNTIMES },
@@ -64,7 +75,8 @@ const FREE: &[&str] = &["sickbay-benches"];
 
 /// Checks every crate of the workspace against its rule.
 pub fn check(root: &Path) -> Result<()> {
-    let text = shell::output(root, "cargo", &["metadata", "--format-version=1", "--no-deps", "--locked"])?;
+    let text =
+        shell::output(root, "cargo", &["metadata", "--format-version=1", "--no-deps", "--locked"])?;
     let metadata: Value = serde_json::from_str(&text).context("reading cargo metadata")?;
     let mistakes = mistakes(&dependencies(&metadata)?);
     if mistakes.is_empty() {
@@ -135,11 +147,17 @@ mod tests {
                 packages(&[("sickbay-model", &["sickbay-store"]), ("sickbay-store", &[])]),
                 "sickbay-model → sickbay-store: not an allowed edge",
             ),
-            (packages(&[("sickbay-engine", &["tokio"])]), "sickbay-engine → tokio: banned in this crate"),
+            (
+                packages(&[("sickbay-engine", &["tokio"])]),
+                "sickbay-engine → tokio: banned in this crate",
+            ),
             (packages(&[("sickbay-new", &[])]), "sickbay-new has no rule"),
         ] {
             let found = mistakes(&list).join("\n");
-            assert!(if expected.is_empty() { found.is_empty() } else { found.contains(expected) }, "{found}");
+            assert!(
+                if expected.is_empty() { found.is_empty() } else { found.contains(expected) },
+                "{found}"
+            );
         }
     }
 }

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 
 mod edges;
 mod generate;
+mod hub;
 mod shell;
 mod test;
 mod tidy;

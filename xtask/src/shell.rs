@@ -6,8 +6,14 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 
 /// Runs a program in `root`, showing what is run; an exit status other than 0 is an error.
-pub fn run(root: &Path, program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
-    let shown: Vec<String> = environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+pub fn run(
+    root: &Path,
+    program: &str,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Result<()> {
+    let shown: Vec<String> =
+        environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
     println!("  $ {} {program} {}", shown.join(" "), arguments.join(" "));
     let status = Command::new(program)
         .args(arguments)

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::hub::Hub;
 use crate::{edges, shell, tidy};
 
 /// Debian packages that tests use, and the program by which we see that one is there.
@@ -20,6 +21,12 @@ const PACKAGES: &[(&str, &str, &str)] = &[
     ("g++", "g++", "builds libFuzzer for the fuzz targets"),
     ("procps", "pgrep", "finds processes that a test must not leave behind"),
 ];
+
+/// The fuzzer that is installed, pinned so that a run can be repeated.
+const CARGO_FUZZ: &str = "0.13.2";
+
+/// How long each family of parsers is fuzzed here; `fuzz/run.sh 600` goes deeper.
+const FUZZ_SECONDS: &str = "5";
 
 type Step = (&'static str, &'static str, fn(&Path) -> Result<()>);
 
@@ -54,7 +61,9 @@ pub fn run(root: &Path, names: &[String]) -> Result<()> {
     for (name, what, step) in STEPS.iter().filter(|(name, ..)| chosen(name)) {
         println!("\n== {name}: {what}");
         let started = Instant::now();
-        step(root).with_context(|| format!("step {name} failed ({what}); `cargo xtask test {name}` runs it alone"))?;
+        step(root).with_context(|| {
+            format!("step {name} failed ({what}); `cargo xtask test {name}` runs it alone")
+        })?;
         println!("== {name}: passed in {:.0} s", started.elapsed().as_secs_f64());
         passed += 1;
     }
@@ -107,7 +116,16 @@ fn unit(root: &Path) -> Result<()> {
 }
 
 fn portable(root: &Path) -> Result<()> {
-    let arguments = ["test", "--locked", "-p", "sickbay-collect", "--features", "portable", "--lib", "portable"];
+    let arguments = [
+        "test",
+        "--locked",
+        "-p",
+        "sickbay-collect",
+        "--features",
+        "portable",
+        "--lib",
+        "portable",
+    ];
     shell::run(root, "cargo", &arguments, &[])
 }
 
@@ -117,9 +135,21 @@ fn docs(root: &Path) -> Result<()> {
 }
 
 fn browser(root: &Path) -> Result<()> {
-    shell::run(root, "bash", &["tests/browser/run.sh"], &[])
+    let hub = Hub::start(root)?;
+    shell::run(root, "sh", &["tests/browser/run.sh"], &[("SICKBAY_URL", &hub.url())])
 }
 
+/// cargo-fuzz is installed beside the build, not into the user's own cargo.
 fn fuzz(root: &Path) -> Result<()> {
-    shell::run(root, "bash", &["fuzz/run.sh", "5"], &[])
+    let tools = root.join("target/tools");
+    let tools_text = tools.to_str().context("the repository's path is not UTF-8")?;
+    if !tools.join("bin/cargo-fuzz").is_file() {
+        println!("  installing cargo-fuzz {CARGO_FUZZ} into {tools_text}");
+        let arguments =
+            ["install", "cargo-fuzz", "--version", CARGO_FUZZ, "--locked", "--root", tools_text];
+        shell::run(root, "cargo", &arguments, &[("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")])?;
+    }
+    let path = std::env::var("PATH").unwrap_or_default();
+    let path = format!("{tools_text}/bin:{path}");
+    shell::run(root, "sh", &["fuzz/run.sh", FUZZ_SECONDS], &[("PATH", &path)])
 }

@@ -18,7 +18,8 @@ const UNFINISHED: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME"), concat!
 
 /// Checks every tracked file.
 pub fn check(root: &Path) -> Result<()> {
-    let listed = shell::output(root, "git", &["ls-files", "--cached", "--others", "--exclude-standard"])?;
+    let listed =
+        shell::output(root, "git", &["ls-files", "--cached", "--others", "--exclude-standard"])?;
     let mut mistakes = Vec::new();
     let mut files = 0;
     for name in listed.lines().filter(|name| is_ours(name)) {
@@ -35,7 +36,8 @@ pub fn check(root: &Path) -> Result<()> {
 }
 
 fn is_ours(name: &str) -> bool {
-    let code = [".rs", ".js", ".mjs", ".ts", ".css", ".sh"].iter().any(|ending| name.ends_with(ending));
+    let code =
+        [".rs", ".js", ".mjs", ".ts", ".css", ".sh"].iter().any(|ending| name.ends_with(ending));
     code && !["vendor/", "fixtures/", "node_modules/"].iter().any(|folder| name.contains(folder))
 }
 
@@ -43,7 +45,9 @@ fn mistakes_in(name: &str, text: &str) -> Vec<String> {
     let mut mistakes = Vec::new();
     let lines = text.lines().count();
     if lines > MAX_LINES {
-        mistakes.push(format!("{name}: {lines} lines, more than {MAX_LINES}: is there a second room inside?"));
+        mistakes.push(format!(
+            "{name}: {lines} lines, more than {MAX_LINES}: is there a second room inside?"
+        ));
     }
     let stem = Path::new(name).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     if stem == "mod" && name.ends_with(".rs") {
@@ -54,9 +58,11 @@ fn mistakes_in(name: &str, text: &str) -> Vec<String> {
     }
     for (number, line) in text.lines().enumerate() {
         if let Some(mark) = UNFINISHED.iter().find(|mark| line.contains(**mark)) {
-            mistakes.push(format!("{name}:{}: {mark}: finish it, or say it in an issue", number + 1));
+            mistakes
+                .push(format!("{name}:{}: {mark}: finish it, or say it in an issue", number + 1));
         }
-        if line.ends_with(' ') || line.ends_with('\t') {
+        // rustfmt looks after Rust, and snapshots in its tests may end in spaces.
+        if !name.ends_with(".rs") && (line.ends_with(' ') || line.ends_with('\t')) {
             mistakes.push(format!("{name}:{}: space at the end of the line", number + 1));
         }
     }
@@ -76,7 +82,8 @@ mod tests {
             ("a/mod.rs", "", Some("named after themselves")),
             ("a/utils.rs", "", Some("says nothing")),
             ("a/b.rs", concat!("// TO", "DO later\n"), Some("a/b.rs:1")),
-            ("a/b.rs", "let x = 1; \n", Some("space at the end")),
+            ("a/b.js", "let x = 1; \n", Some("space at the end")),
+            ("a/b.rs", "let x = \"1 \n2\";\n", None),
         ] {
             let found = mistakes_in(name, text).join("\n");
             match expected {
