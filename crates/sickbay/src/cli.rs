@@ -194,6 +194,12 @@ pub fn main(arguments: Vec<OsString>, environment: Environment) -> ExitCode {
     }
 }
 
+/// The command line's description; what help, completions, man pages and the reference are made of.
+#[must_use]
+pub fn command_line() -> clap::Command {
+    CommandLine::command()
+}
+
 fn parse_line(arguments: Vec<OsString>) -> Result<CommandLine, clap::Error> {
     CommandLine::from_arg_matches(&CommandLine::command().try_get_matches_from(arguments)?)
 }
