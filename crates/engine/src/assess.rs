@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use sickbay_model::{Frame, Level, Observation, Status};
+use sickbay_model::{Frame, Observation, Status};
 
 use crate::assessment::{Assessment, Cap, GpuAssessment};
 use crate::checks::{self, CheckKind};
@@ -10,7 +10,7 @@ use crate::input::{Input, Job, ProbeSlot};
 use crate::judge::{Found, Judge, NO_GPU, Tally};
 use crate::memory::{GpuMemory, NodeFacts, NodeMemory};
 use crate::readiness::readiness;
-use crate::{Policy, score, transitions};
+use crate::{Policy, score, text, transitions};
 
 /// Judges one observation of a node, given what is remembered of it.
 ///
@@ -93,7 +93,7 @@ fn unknown_reason(input: &Input<'_>, age: std::time::Duration) -> Option<String>
         return Some(reason);
     }
     if age > input.policy.state.stale_after {
-        let age = crate::text::duration(age);
+        let age = text::duration(age);
         return Some(format!("the newest readings are {age} old"));
     }
     (!input.probes.any_answered()).then(|| "no probe answered".to_owned())
@@ -101,23 +101,13 @@ fn unknown_reason(input: &Input<'_>, age: std::time::Duration) -> Option<String>
 
 fn headline(unknown: Option<&str>, findings: &[Found], healthy: usize) -> String {
     match (unknown, findings) {
-        (Some(reason), _) => format!("Cannot be judged: {reason}"),
-        (None, []) if healthy == 1 => "The one check is well".to_owned(),
-        (None, []) => format!("All {healthy} checks are well"),
-        (None, [worst]) => sentence(&worst.result.message),
+        (Some(reason), _) => format!("Cannot be judged: {reason}."),
+        (None, []) if healthy == 1 => "The one check is well.".to_owned(),
+        (None, []) => format!("All {healthy} checks are well."),
+        (None, [worst]) => text::sentence(&worst.result.message),
         (None, [worst, more @ ..]) => {
-            format!("{}; and {} more", sentence(&worst.result.message), more.len())
+            text::sentence(&format!("{}; and {} more", worst.result.message, more.len()))
         }
-    }
-}
-
-/// With a capital first letter, unless the first word is a name (`eth0 has lost its link`).
-fn sentence(message: &str) -> String {
-    let first_word = message.split(' ').next().unwrap_or_default();
-    let word = first_word.bytes().all(|byte| byte.is_ascii_lowercase());
-    match message.get(..1) {
-        Some(first) if word => format!("{}{}", first.to_ascii_uppercase(), &message[1..]),
-        _ => message.to_owned(),
     }
 }
 
@@ -207,20 +197,10 @@ fn gpu(card: &GpuMemory, sum: GpuTally, findings: &[Found], caps: &[(Cap, u16)])
         None => "nothing of it could be judged".to_owned(),
     });
     let score = score::gpu_card(&tally, caps, unknown);
-    let headline =
-        worst.map_or(Cow::Borrowed("All checks are well"), |worst| worst.message.clone());
+    let headline = worst.map_or(Cow::Borrowed("All checks are well."), |worst| {
+        text::sentence(&worst.message).into()
+    });
     let level = score.level;
     let (index, level_since) = (card.index, card.level_since);
     GpuAssessment { index, score, level, level_since, checks, headline }
-}
-
-/// The order of levels by badness, for telling better from worse; unknown is no better than any.
-pub(crate) fn level_badness(level: Level) -> u8 {
-    match level {
-        Level::Healthy => 0,
-        Level::Degraded => 1,
-        Level::Unhealthy => 2,
-        Level::Critical => 3,
-        Level::Unknown => 4,
-    }
 }

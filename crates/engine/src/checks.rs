@@ -224,6 +224,8 @@ check_kinds! {
     GpuNvlink = "gpu_nvlink", Gpu, NVIDIA, Gpu, None;
     /// The driver asks for no recovery action.
     GpuRecoveryAction = "gpu_recovery_action", Gpu, NVIDIA, Gpu, None;
+    /// A probe answers to everything it asks.
+    ProbeParts = "probe_parts", System, HOST, Unlisted, None;
     /// Everything there is to judge was judged.
     JudgementLimit = "judgement_limit", System, HOST, Node, None;
 }

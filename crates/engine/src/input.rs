@@ -65,6 +65,8 @@ pub(crate) enum ProbeState<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ProbeView<'a> {
     pub(crate) state: ProbeState<'a>,
+    /// What is missing of its answer.
+    pub(crate) missed: Option<&'a ProbeError>,
     pub(crate) took: Duration,
     /// Whether it was asked anew since the last assessment.
     pub(crate) fresh: bool,
@@ -102,7 +104,8 @@ impl<'a> Probes<'a> {
         observation: &'a Observation,
         times: &mut Vec<Option<Timestamp>>,
     ) -> Self {
-        let silent = ProbeView { state: ProbeState::Silent, took: Duration::ZERO, fresh: true };
+        let state = ProbeState::Silent;
+        let silent = ProbeView { state, missed: None, took: Duration::ZERO, fresh: true };
         let mut views = [silent; PROBE_COUNT];
         times.resize(PROBE_COUNT, None);
         let mut expected = 0;
@@ -121,10 +124,17 @@ impl<'a> Probes<'a> {
             let state = match &report.outcome {
                 ProbeOutcome::NotApplicable(why) => ProbeState::NotApplicable(why),
                 ProbeOutcome::Failed(error) => ProbeState::Failed(error),
-                ProbeOutcome::Answered if age > limit => ProbeState::Stale(age),
-                ProbeOutcome::Answered => ProbeState::Answered,
+                ProbeOutcome::Answered | ProbeOutcome::Partial(_) if age > limit => {
+                    ProbeState::Stale(age)
+                }
+                ProbeOutcome::Answered | ProbeOutcome::Partial(_) => ProbeState::Answered,
             };
-            *view = ProbeView { state, took: report.took, fresh: *time != Some(report.at) };
+            let missed = match &report.outcome {
+                ProbeOutcome::Partial(missed) => Some(missed),
+                _ => None,
+            };
+            let fresh = *time != Some(report.at);
+            *view = ProbeView { state, missed, took: report.took, fresh };
             *time = Some(report.at);
         }
         Self(views)
@@ -144,6 +154,11 @@ impl<'a> Probes<'a> {
             ProbeState::Silent => ProbeSlot::NETWORK,
             _ => ProbeSlot::NETWORK_LINKS,
         }
+    }
+
+    /// The probes that answered in part, and what is missing of each.
+    pub(crate) fn missed(&self) -> impl Iterator<Item = (ProbeSlot, &'a ProbeError)> {
+        self.0.iter().enumerate().filter_map(|(slot, view)| Some((ProbeSlot(slot), view.missed?)))
     }
 
     /// Whether anything answered that readings come from.

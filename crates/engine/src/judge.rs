@@ -404,7 +404,7 @@ fn same(a: &str, b: &str) -> bool {
 }
 
 /// A check's threshold in a policy, overrides considered.
-fn threshold_of(policy: &Policy, kind: CheckKind, instance: &str) -> Option<Threshold> {
+pub(crate) fn threshold_of(policy: &Policy, kind: CheckKind, instance: &str) -> Option<Threshold> {
     let threshold = kind.threshold(policy)?;
     let other = policy.overrides.iter().find(|entry| {
         entry.check == kind.name() && entry.instance.as_deref().is_none_or(|it| it == instance)

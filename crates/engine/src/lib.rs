@@ -95,6 +95,7 @@ pub use checks::{CATALOGUE as CHECKS, CheckDef};
 
 mod judge;
 mod text;
+pub use text::sentence;
 
 mod score;
 
@@ -107,6 +108,12 @@ pub use assess::assess;
 
 mod pace;
 pub use pace::{Busy, PaceMemory, next_interval};
+
+mod freshness;
+pub use freshness::{MISSED_INTERVALS, Silence, Silenced, silence};
+
+mod judged;
+pub use judged::{JudgedReading, judged_readings};
 
 mod system;
 pub use system::{

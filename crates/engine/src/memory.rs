@@ -174,6 +174,8 @@ pub(crate) struct VerdictMemory {
     /// Healthy assessments in a row.
     pub(crate) well_streak: u32,
     pub(crate) ready: Option<bool>,
+    /// Since when readiness waits for probes that have not reported yet.
+    pub(crate) ready_awaited_since: Option<Timestamp>,
     pub(crate) active: Option<bool>,
     pub(crate) boot_id: String,
     /// Names of the devices last seen, each list once its probe answered.

@@ -74,6 +74,26 @@ fn decimal(value: f64) -> String {
     if rounded.fract() == 0.0 { format!("{rounded:.0}") } else { format!("{rounded:.1}") }
 }
 
+/// A fragment as a sentence: a capital first letter, unless the first word is a name (`eth0 has lost
+/// its link`), and a full stop. Checks speak in fragments, events and headlines in sentences.
+#[must_use]
+pub fn sentence(fragment: &str) -> String {
+    let first_word = fragment.split([' ', ',', ':', ';']).next().unwrap_or_default();
+    let is_word = first_word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let mut text = String::with_capacity(fragment.len() + 1);
+    let mut letters = fragment.chars();
+    match letters.next() {
+        Some(first) if is_word => text.push(first.to_ascii_uppercase()),
+        Some(first) => text.push(first),
+        None => return text,
+    }
+    text.push_str(letters.as_str());
+    if !text.ends_with(['.', '!', '?']) {
+        text.push('.');
+    }
+    text
+}
+
 /// A duration as a person reads it.
 pub(crate) fn duration(duration: std::time::Duration) -> String {
     match duration.as_secs() {
@@ -124,6 +144,23 @@ mod tests {
             (-2.5, Unit::Celsius, "-2.5 °C"),
         ] {
             assert_eq!(number(value, unit), text);
+        }
+    }
+
+    #[test]
+    fn fragments_become_sentences() {
+        for (fragment, text) in [
+            ("no probe answered", "No probe answered."),
+            ("zombie processes: 120", "Zombie processes: 120."),
+            ("memory, that is", "Memory, that is."),
+            ("eth0 has lost its link", "eth0 has lost its link."),
+            ("nvidia-smi fails", "nvidia-smi fails."),
+            ("/data is read-only", "/data is read-only."),
+            ("It is. Really.", "It is. Really."),
+            ("ärger", "ärger."),
+            ("", ""),
+        ] {
+            assert_eq!(sentence(fragment), text);
         }
     }
 

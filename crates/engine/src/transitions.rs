@@ -5,13 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use sickbay_model::{Event, EventId, EventKind, GpuCondition, Level, ResourceId, Timestamp};
+use sickbay_model::{
+    Event, EventId, EventKind, GpuCondition, Level, ResourceId, Timestamp, check_id,
+};
 
-use crate::assess::level_badness;
 use crate::assessment::{Assessment, ReadinessOutcome};
 use crate::checks::gpu_key;
-use crate::input::{Input, Job, ProbeSlot};
+use crate::input::{Input, Job, ProbeSlot, ProbeState};
 use crate::memory::{NodeFacts, VerdictMemory};
+use crate::text::sentence;
 
 /// Tells what changed, and sets since when levels are what they are.
 pub(crate) fn tell(
@@ -57,9 +59,13 @@ fn since(before: Option<Level>, since: Timestamp, now: Level, at: Timestamp) -> 
     if before == Some(now) { since.min(at) } else { at }
 }
 
-fn level_change(before: Level, now: Level, why: &str) -> (String, [(&'static str, String); 2]) {
-    let way = if level_badness(now) > level_badness(before) { "worse" } else { "better" };
-    let message = format!("{before} → {now} ({way}): {why}");
+pub(crate) fn level_change(
+    before: Level,
+    now: Level,
+    why: &str,
+) -> (String, [(&'static str, String); 2]) {
+    let now_word = now.as_str();
+    let message = sentence(&format!("{now_word}, was {before}. {}", sentence(why)));
     (message, [("from", before.as_str().to_owned()), ("to", now.as_str().to_owned())])
 }
 
@@ -94,32 +100,62 @@ fn recovery(
     verdict.well_streak = verdict.well_streak.saturating_add(1);
     if verdict.troubled && verdict.well_streak >= input.policy.state.recover {
         verdict.troubled = false;
-        let message = format!("healthy again: {}", assessment.headline);
+        let message = format!("Healthy again. {}", assessment.headline);
         tell(EventKind::NodeRecovered, &assessment.resource, message, &[]);
     }
 }
 
+/// Not ready only because probes on slow clocks (torch takes seconds) were not asked yet is shown,
+/// not told: every start of the hub would otherwise tell of a loss and a return. It is told once it
+/// lasts.
 fn ready(
-    _input: &Input<'_>,
+    input: &Input<'_>,
     verdict: &mut VerdictMemory,
     assessment: &Assessment,
     tell: &mut Tell<'_>,
 ) {
     let now = assessment.readiness.ready;
+    if !now && is_awaited(input, assessment) {
+        let since = *verdict.ready_awaited_since.get_or_insert(input.at);
+        if input.at.since(since) <= input.policy.state.stale_after {
+            return;
+        }
+    } else {
+        verdict.ready_awaited_since = None;
+    }
     if verdict.ready.replace(now).is_some_and(|before| before != now) {
         let message = if now {
-            "ready for work again".to_owned()
+            "Ready for work.".to_owned()
         } else {
             let failed = assessment.readiness.checks.iter();
             let failed: Vec<_> = failed
                 .filter(|check| check.outcome == ReadinessOutcome::Failed)
                 .map(|check| format!("{} ({})", check.check, check.message))
                 .collect();
-            format!("no longer ready for work: {}", failed.join(", "))
+            format!("No longer ready for work: {}.", failed.join(", "))
         };
         let details = [("ready", now.to_string())];
         tell(EventKind::ReadinessChanged, &assessment.resource, message, &details);
     }
+}
+
+/// Whether all that stands against readiness are probes that have not reported yet.
+fn is_awaited(input: &Input<'_>, assessment: &Assessment) -> bool {
+    let fed_by = [
+        (check_id::TORCH_READY, ProbeSlot::TORCH),
+        (check_id::LATENCY_READY, ProbeSlot::LATENCY),
+        (check_id::GPU_AVAILABLE, ProbeSlot::NVIDIA),
+        (check_id::DISK_READY, ProbeSlot::REMOTE_FILESYSTEM),
+    ];
+    let silent = |slot| input.probes.at(slot).state == ProbeState::Silent;
+    let mut failed = assessment
+        .readiness
+        .checks
+        .iter()
+        .filter(|check| check.outcome == ReadinessOutcome::Failed)
+        .peekable();
+    failed.peek().is_some()
+        && failed.all(|check| fed_by.iter().any(|(id, slot)| *id == check.check && silent(*slot)))
 }
 
 fn reboot(input: &Input<'_>, verdict: &mut VerdictMemory, tell: &mut Tell<'_>) {
@@ -131,8 +167,8 @@ fn reboot(input: &Input<'_>, verdict: &mut VerdictMemory, tell: &mut Tell<'_>) {
         let uptime = input.frame.get(sickbay_model::catalogue::UPTIME);
         let ago = uptime.and_then(|seconds| std::time::Duration::try_from_secs_f64(seconds).ok());
         let message = match ago {
-            Some(ago) => format!("was booted {} ago", crate::text::duration(ago)),
-            None => "was booted since it was last seen".to_owned(),
+            Some(ago) => format!("Booted {} ago.", crate::text::duration(ago)),
+            None => "Booted since it was last seen.".to_owned(),
         };
         let details = [("from", verdict.boot_id.clone()), ("to", boot_id.clone())];
         tell(EventKind::NodeRebooted, &input.observation.resource, message, &details);
@@ -151,13 +187,13 @@ fn job(input: &Input<'_>, verdict: &mut VerdictMemory, tell: &mut Tell<'_>) {
         (Some(false), true) => {
             let training = &input.observation.processes.training;
             let message = match training.first() {
-                Some(process) => format!("{} ({}) started", process.name, process.pid),
-                None => "a training process started".to_owned(),
+                Some(process) => format!("Training began: {} ({}).", process.name, process.pid),
+                None => "Training began.".to_owned(),
             };
             tell(EventKind::JobStarted, node, message, &[]);
         }
         (Some(true), false) => {
-            tell(EventKind::JobFinished, node, "the last training process ended".to_owned(), &[]);
+            tell(EventKind::JobFinished, node, "The last training process ended.".to_owned(), &[]);
         }
         _ => {}
     }
@@ -207,9 +243,9 @@ fn compare<'a, T: 'a>(
     *known = now;
     let message = match (came.is_empty(), went.is_empty()) {
         (true, true) => return,
-        (false, true) => format!("new {kind}: {came}"),
-        (true, false) => format!("{kind} gone: {went}"),
-        (false, false) => format!("{kind} replaced: {went} by {came}"),
+        (false, true) => format!("New {kind}: {came}."),
+        (true, false) => sentence(&format!("{kind} gone: {went}")),
+        (false, false) => sentence(&format!("{kind} replaced: {went} by {came}")),
     };
     let details = [("kind", kind.to_owned()), ("came", came), ("went", went)];
     tell(EventKind::InventoryChanged, node, message, &details);

@@ -50,7 +50,8 @@ const STANDS_FOR: &[(ProbeSlot, CheckKind)] = &[
 const MUST_DELIVER: &[CheckKind] = &[CheckKind::Cpu, CheckKind::Memory];
 
 /// Says what could not be asked: a probe that failed, said nothing, or answered too long ago leaves
-/// its check unknown, also on a node where it never answered.
+/// its check unknown, also on a node where it never answered. A probe that answered in part counts
+/// with what it said; what it did not say is a finding of its own.
 pub(super) fn unanswered(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Judge<'_>) {
     let links = (input.probes.links(), CheckKind::InterfaceLink);
     for &(slot, kind) in STANDS_FOR.iter().chain(&[links]) {
@@ -71,6 +72,11 @@ pub(super) fn unanswered(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut 
         };
         if let Some(open) = judge.open_always(kind, "", slot, NO_GPU) {
             judge.close_unknown(open, reason, advice);
+        }
+    }
+    for (slot, missed) in input.probes.missed() {
+        if let Some(open) = judge.open_always(CheckKind::ProbeParts, slot.name(), slot, NO_GPU) {
+            judge.close_unknown(open, missed.message.clone(), missed.advice.clone());
         }
     }
     if judge.beyond_limit() > 0

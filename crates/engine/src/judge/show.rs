@@ -9,6 +9,7 @@ use super::{Answer, most_points};
 use crate::checks::CheckKind;
 use crate::policy::StatePolicy;
 use crate::state::StateMemory;
+use crate::text::sentence;
 
 /// The points that a check keeps while its first finding is not confirmed: a first sighting costs
 /// at most a fifth, so that it cannot carry the score over the line of a level by itself. A check
@@ -88,9 +89,12 @@ pub(super) fn transition(
     let name = kind.name();
     let of = if instance.is_empty() { "" } else { " of " };
     if now.severity() > before.severity() {
-        Some((EventKind::HealthCheckFailed, format!("{name}{of}{instance} is {now}: {message}")))
+        Some((
+            EventKind::HealthCheckFailed,
+            sentence(&format!("Check {name}{of}{instance} is {now}: {message}")),
+        ))
     } else if now == Status::Healthy && before != Status::Healthy {
-        let text = format!("{name}{of}{instance} is healthy again, was {before}");
+        let text = format!("Check {name}{of}{instance} is healthy again, was {before}.");
         Some((EventKind::HealthCheckPassed, text))
     } else {
         None

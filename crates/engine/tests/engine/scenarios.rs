@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sickbay_engine::{Assessment, NodeMemory, Policy, assess};
+use sickbay_engine::{Assessment, NodeMemory, Override, Policy, assess, judged_readings, silence};
 use sickbay_model::catalogue as metric;
 use sickbay_model::{CheckResult, EventKind, Level, ProbeErrorKind, Status, Timestamp, probe};
 
@@ -69,7 +69,7 @@ fn a_well_node_is_well_and_says_nothing() {
         let mut story = Story::of(Node::well(gpus));
         let verdict = story.steps(50);
         assert_eq!((verdict.score.score, verdict.level), (Some(100.0), Level::Healthy));
-        assert_eq!(verdict.headline, format!("All {} checks are well", verdict.checks.len()));
+        assert_eq!(verdict.headline, format!("All {} checks are well.", verdict.checks.len()));
         assert!(verdict.readiness.ready);
         assert_eq!(verdict.gpus.len(), gpus as usize);
         assert!(story.told().is_empty(), "{:?}", verdict.events);
@@ -310,4 +310,123 @@ fn a_probe_on_a_slow_clock_is_counted_once_and_its_answer_stands() {
     }
     let verdict = story.steps(2);
     assert!(find(&verdict, "temperature", "").is_some_and(|it| it.hard));
+}
+
+#[test]
+fn a_probe_that_was_not_asked_yet_is_no_event() {
+    let mut story = Story::of(Node::well(1));
+    let torch = story.node.probes.remove(&probe::TORCH).expect("asked");
+    let silent = |story: &mut Story| {
+        story.node.probes.remove(&probe::TORCH);
+    };
+    // The first start: not ready until torch has answered, and nothing to tell.
+    assert!(!story.steps(2).readiness.ready);
+    story.node.probes.insert(probe::TORCH, torch.clone());
+    assert!(story.step().readiness.ready);
+    assert_eq!(story.told(), []);
+    // The hub is started again.
+    silent(&mut story);
+    assert!(!story.step().readiness.ready);
+    story.node.probes.insert(probe::TORCH, torch.clone());
+    assert!(story.step().readiness.ready);
+    assert_eq!(story.told(), []);
+    // It does not report for good: told, after as long as an answer may be old.
+    silent(&mut story);
+    story.minutes(5);
+    assert_eq!(story.told(), []);
+    story.steps(3);
+    assert_eq!(story.told(), [EventKind::ReadinessChanged]);
+    // Torch that fails is told at once.
+    story.node.probes.insert(probe::TORCH, torch);
+    story.step();
+    story.node.fail(probe::TORCH, ProbeErrorKind::Failed, "import torch failed");
+    story.step();
+    assert_eq!(story.told(), [EventKind::ReadinessChanged, EventKind::ReadinessChanged]);
+}
+
+#[test]
+fn a_silent_node_is_unknown_and_comes_back() {
+    let mut story = Story::of(Node::well(1));
+    story.steps(3);
+    let node = story.node.observe(story.at).resource;
+    let at = story.at.plus(Duration::from_secs(40));
+    let silenced = silence(&mut story.memory, &node, at, Duration::from_secs(40));
+    assert_eq!(
+        (silenced.reason.as_str(), silenced.since),
+        ("no collection has ended for 40 s", at)
+    );
+    let told: Vec<_> =
+        silenced.events.iter().map(|event| (event.kind, event.message.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            (EventKind::LevelChanged, "Unknown, was healthy. No collection has ended for 40 s."),
+            (
+                EventKind::ReadinessChanged,
+                "No longer ready for work: no collection has ended for 40 s."
+            ),
+        ]
+    );
+    // Told once, and unknown since the first time.
+    let later = at.plus(Duration::from_secs(10));
+    let again = silence(&mut story.memory, &node, later, Duration::from_secs(50));
+    assert_eq!((again.events.len(), again.since), (0, at));
+    story.at = later;
+    assert_eq!(story.steps(2).level, Level::Healthy);
+    use EventKind::{LevelChanged, NodeRecovered, ReadinessChanged};
+    assert_eq!(story.told(), [LevelChanged, ReadinessChanged, NodeRecovered]);
+}
+
+#[test]
+fn what_tells_of_a_change_is_a_sentence() {
+    let mut story = Story::of(Node::well(2));
+    story.steps(3);
+    story.node.set_of(metric::FILESYSTEM_USED, "/data", 97.0).set(metric::PROCESSES_ZOMBIE, 80.0);
+    story.node.job(true).lose_gpu(1);
+    let verdict = story.steps(4);
+    let headlines = verdict.gpus.iter().map(|gpu| gpu.headline.to_string());
+    let headlines: Vec<_> = headlines.chain([verdict.headline.clone()]).collect();
+    story.node = Node::well(2);
+    story.minutes(5);
+    let messages: Vec<_> = story
+        .events
+        .iter()
+        .map(|(_, message)| message.split_once(": ").expect("of a resource").1.to_owned())
+        .collect();
+    assert!(messages.len() > 8, "{messages:#?}");
+    for message in messages.iter().chain(&headlines) {
+        assert!(message.ends_with('.') && !message.ends_with(".."), "{message}");
+        assert!(message.starts_with(char::is_uppercase), "{message}");
+    }
+    // Checks speak in fragments.
+    for check in &verdict.checks {
+        assert!(!check.message.ends_with('.'), "{}", check.message);
+    }
+}
+
+#[test]
+fn a_judged_reading_has_its_lines_and_its_status() {
+    let mut story = Story::of(Node::well(1));
+    story.policy.overrides.push(Override {
+        check: "filesystem_space".into(),
+        instance: Some("/data".to_owned()),
+        warning: Some(60.0),
+        critical: None,
+    });
+    story.node.set_of(metric::FILESYSTEM_USED, "/data", 70.0);
+    let verdict = story.steps(3);
+    let of = |metric, instance: &str| {
+        judged_readings(&story.policy, &verdict)
+            .find(|it| it.metric == metric && it.instance == instance)
+            .map(|it| (it.warning, it.critical, it.status))
+    };
+    for (metric, instance, expected) in [
+        (metric::CPU_USED, "", Some((Some(80.0), Some(95.0), Status::Healthy))),
+        (metric::MEMORY_USED, "", Some((Some(80.0), Some(95.0), Status::Healthy))),
+        (metric::FILESYSTEM_USED, "/", Some((Some(85.0), Some(95.0), Status::Healthy))),
+        (metric::FILESYSTEM_USED, "/data", Some((Some(60.0), None, Status::Degraded))),
+        (metric::UPTIME, "", None),
+    ] {
+        assert_eq!(of(metric, instance), expected, "{metric:?} of {instance}");
+    }
 }
