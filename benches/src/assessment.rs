@@ -106,7 +106,7 @@ fn typical(metric: &sickbay_model::MetricDef) -> f64 {
         catalogue::GPU_TEMPERATURE_SLOWDOWN | catalogue::GPU_TEMPERATURE_SHUTDOWN => 90.0,
         catalogue::TEMPERATURE_CRITICAL => 100.0,
         catalogue::FILESYSTEM_READ_ONLY => 0.0,
-        catalogue::NETWORK_LINK_UP | catalogue::CLOCK_SYNCHRONISED => 1.0,
+        catalogue::NETWORK_LINK_UP => 1.0,
         catalogue::FILESYSTEM_FREE | catalogue::FILESYSTEM_SIZE => 1e12,
         catalogue::CPU_CORES => 128.0,
         catalogue::LATENCY_LOSS
@@ -120,6 +120,7 @@ fn typical(metric: &sickbay_model::MetricDef) -> f64 {
             Unit::Percent => 30.0,
             Unit::Celsius => 40.0,
             Unit::Watts => 300.0,
+            Unit::Joules => 1e6,
             Unit::Bytes => 1e10,
             Unit::Seconds => 1e6,
             Unit::Milliseconds => 1.0,

@@ -185,6 +185,6 @@ fn next(unit: Unit, kind: MetricKind, value: f64, noise: f64, jump: bool) -> f64
                 value
             }
         }
-        (_, Unit::Watts | Unit::Megahertz) => (value + noise * 10.0).abs(),
+        (_, Unit::Watts | Unit::Joules | Unit::Megahertz) => (value + noise * 10.0).abs(),
     }
 }

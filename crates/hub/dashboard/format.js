@@ -103,6 +103,8 @@ export function withUnit(value, unit) {
       return `${value.toFixed(0)}\u00a0°C`;
     case "watts":
       return `${value.toFixed(value < 10 ? 1 : 0)}\u00a0W`;
+    case "joules":
+      return energy(value);
     case "megahertz":
       return `${value.toFixed(0)}\u00a0MHz`;
     case "boolean":
@@ -110,6 +112,12 @@ export function withUnit(value, unit) {
     default:
       return value >= 1e6 ? rate(value) : number(value);
   }
+}
+
+/** @param {number} value joules */
+function energy(value) {
+  const [size, name] = scaled(value, 1000, DECIMAL);
+  return `${size.toFixed(name === "" ? 0 : threeDigits(Math.abs(size)))}\u00a0${name}J`;
 }
 
 /** @param {number} value */
@@ -137,7 +145,7 @@ const ACRONYMS = new Map(
 );
 ACRONYMS.set("pcie", "PCIe").set("nvlink", "NVLink").set("nvlinks", "NVLinks").set("iowait", "I/O wait").set("1m", "1 min")
   .set("5m", "5 min").set("15m", "15 min").set("utilization", "utilisation");
-const UNIT_SUFFIX = /_(percent|bytes_per_second|per_second|bytes|seconds|ms|celsius|watts|megahertz|mask|total)$/;
+const UNIT_SUFFIX = /_(percent|bytes_per_second|per_second|bytes|seconds|ms|celsius|watts|joules|megahertz|mask|total)$/;
 
 /** A catalogue name as words: `gpu_memory_used_percent` → `GPU memory used`. @param {string} name */
 export function words(name) {

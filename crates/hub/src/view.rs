@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sickbay_engine::{Assessment, GpuAssessment};
 use sickbay_model::{
-    CheckResult, Event, Frame, GpuDevice, Inventory, Kind, Level, Observation, ProbeOutcome, ProbeReport,
-    ProcessInfo, ProcessSummary, Resource, ResourceId, Status, Unit, catalogue,
+    CheckResult, Event, Frame, GpuDevice, Inventory, Kind, Level, Observation, ProbeOutcome,
+    ProbeReport, ProcessInfo, ProcessSummary, Resource, ResourceId, Status, Unit, catalogue,
 };
 use sickbay_store::{HistoryAnswer, HistoryQuery};
 use sickbay_wire::v1;
@@ -227,6 +227,7 @@ fn readings(
 fn probe(report: &ProbeReport) -> v1::ProbeView {
     let (outcome, message) = match &report.outcome {
         ProbeOutcome::Answered => ("answered", None),
+        ProbeOutcome::Partial(missed) => ("partial", Some(missed.message.clone())),
         ProbeOutcome::NotApplicable(why) => ("not_applicable", Some(why.to_string())),
         ProbeOutcome::Failed(error) => (error.kind.as_str(), Some(error.message.clone())),
     };

@@ -159,10 +159,6 @@ catalogue! {
     93 FILE_HANDLES_USED "file_handles_used_percent" Percent Gauge per Node 0.0..=100.0;
     /// Time since boot.
     94 UPTIME "uptime_seconds" Seconds Gauge per Node 0.0..=1e11;
-    /// Difference of the wall clock from the time source, where the kernel knows it.
-    95 CLOCK_OFFSET "clock_offset_ms" Milliseconds Gauge per Node -1e12..=1e12;
-    /// 1 while the kernel says that the clock is synchronised.
-    96 CLOCK_SYNCHRONISED "clock_synchronised" Boolean Gauge per Node 0.0..=1.0;
 
     // Processes
     /// Processes.
@@ -251,8 +247,8 @@ catalogue! {
     236 GPU_PROCESSES "gpu_processes" Count Gauge per Gpu 0.0..=1e6;
     /// Performance state, 0 (highest) to 15.
     237 GPU_PERFORMANCE_STATE "gpu_performance_state" Count Gauge per Gpu 0.0..=32.0;
-    /// Energy drawn since the driver was loaded, in joules.
-    238 GPU_ENERGY "gpu_energy_joules_total" Count Counter per Gpu 0.0..=1e18;
+    /// Energy drawn since the driver was loaded.
+    238 GPU_ENERGY "gpu_energy_joules_total" Joules Counter per Gpu 0.0..=1e18;
     /// T.Limit margin at which the hardware slows the card down; usually a little below zero.
     239 GPU_TEMPERATURE_MARGIN_SLOWDOWN "gpu_temperature_margin_slowdown_celsius" Celsius Gauge per Gpu -1000.0..=1000.0;
     /// 1 while the NVLink is active.
@@ -319,10 +315,12 @@ mod tests {
                 Unit::Milliseconds => "_ms",
                 Unit::Celsius => "_celsius",
                 Unit::Watts => "_watts",
+                Unit::Joules => "_joules",
                 Unit::Megahertz => "_megahertz",
                 Unit::Count | Unit::Boolean => "",
             };
-            assert!(def.name.ends_with(suffix), "{}", def.name);
+            let bare = def.name.strip_suffix("_total").unwrap_or(def.name);
+            assert!(bare.ends_with(suffix), "{}", def.name);
             assert_eq!(
                 def.kind == MetricKind::Counter,
                 def.name.ends_with("_total"),

@@ -41,6 +41,8 @@ pub enum Unit {
     Celsius,
     /// Watts.
     Watts,
+    /// Joules.
+    Joules,
     /// Millions of cycles per second.
     Megahertz,
     /// 0 or 1.
@@ -61,6 +63,7 @@ impl Unit {
             Self::Milliseconds => "ms",
             Self::Celsius => "°C",
             Self::Watts => "W",
+            Self::Joules => "J",
             Self::Megahertz => "MHz",
         }
     }

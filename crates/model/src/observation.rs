@@ -141,6 +141,8 @@ pub struct Advice(pub Cow<'static, str>);
 pub enum ProbeOutcome {
     /// It answered.
     Answered,
+    /// It answered, but not to everything: which part is missing, and why. The rest counts.
+    Partial(ProbeError),
     /// There is nothing to ask on this node (no such hardware, kernel without the feature), and why.
     NotApplicable(Cow<'static, str>),
     /// It failed.

@@ -306,7 +306,6 @@ impl SimulatedNode {
         self.put(FILE_HANDLES_USED, "", handles / 9_223_372.0 * 100.0);
         let late = self.noise() * 0.02;
         self.put(UPTIME, "", (ms - START_MS) as f64 / 1_000.0 + 86_400.0 + late);
-        self.put(CLOCK_SYNCHRONISED, "", 1.0);
         let processes = (900.0 + self.bell() * 4.0).round();
         self.put(PROCESSES, "", processes);
         self.put(PROCESSES_BLOCKED, "", if dirty > 0.97 { 1.0 } else { 0.0 });

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | percent | 0.01 |
 //! | milliseconds | 0.001 |
-//! | seconds, degrees Celsius, watts | 0.1 |
+//! | seconds, degrees Celsius, watts, joules | 0.1 |
 //! | megahertz | 1 |
 //! | gauges that count (load, score) | 0.001; whole numbers stay exact |
 //! | bytes, and every counter | exact (the mean in a rollup: 1) |
@@ -42,7 +42,7 @@ pub fn of(metric: MetricId) -> Precision {
         (MetricKind::Counter, _) | (_, Unit::Bytes | Unit::Boolean) => Precision::Exact,
         (_, Unit::Percent) => Precision::Decimals(2),
         (_, Unit::Milliseconds | Unit::Count) => Precision::Decimals(3),
-        (_, Unit::Seconds | Unit::Celsius | Unit::Watts) => Precision::Decimals(1),
+        (_, Unit::Seconds | Unit::Celsius | Unit::Watts | Unit::Joules) => Precision::Decimals(1),
         (_, Unit::Megahertz) => Precision::Decimals(0),
         (_, Unit::BytesPerSecond | Unit::PerSecond) => Precision::MantissaBits(10),
     }

@@ -114,6 +114,7 @@ fn base_unit(unit: Unit) -> (&'static str, &'static str, Scale) {
         Unit::Milliseconds => ("ms", "seconds", Scale::Divided(1000.0)),
         Unit::Celsius => ("celsius", "celsius", Scale::Times(1.0)),
         Unit::Watts => ("watts", "watts", Scale::Times(1.0)),
+        Unit::Joules => ("joules", "joules", Scale::Times(1.0)),
         Unit::Megahertz => ("megahertz", "hertz", Scale::Times(1e6)),
     }
 }
@@ -130,6 +131,7 @@ mod tests {
             ("latency_ms", "sickbay_node_latency_seconds", Some("seconds"), 2.5, 0.0025),
             ("oom_kills_total", "sickbay_node_oom_kills", None, 3.0, 3.0),
             ("gpu_clock_megahertz", "sickbay_gpu_clock_hertz", Some("hertz"), 1_980.0, 1.98e9),
+            ("gpu_energy_joules_total", "sickbay_gpu_energy_joules", Some("joules"), 7.5, 7.5),
             ("nvlink_active", "sickbay_gpu_nvlink_active", None, 1.0, 1.0),
             (
                 "disk_read_bytes_per_second",
