@@ -54,7 +54,8 @@ pub trait LocalCollector: Send {
     /// against it. Where there is nothing to ask, it says so by [`Sample::set_not_applicable`].
     ///
     /// # Errors
-    /// When the probe has no answer; what was put until then is thrown away.
+    /// When the probe has no answer; what was put until then is thrown away. Where only a part has
+    /// none, that is noted by [`Sample::part`], and the rest counts.
     fn collect(
         &mut self,
         roots: &Roots,

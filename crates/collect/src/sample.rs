@@ -5,17 +5,26 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use sickbay_model::{
     BlockDevice, Filesystem, GpuDevice, HostFacts, Inventory, MetricId, NetworkInterface,
-    ProcessSummary, Reading,
+    ProbeError, ProcessSummary, Reading,
 };
+
+mod runs;
 
 /// Everything one collector found at one time. Crosses the pipe from a probe child as JSON; both
 /// ends are the same binary, so the shape needs no version.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Sample {
-    /// The numbers.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// The numbers; all finite.
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "runs")]
     pub readings: Vec<Reading>,
+    /// How many values were no finite numbers, and were left out.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub refused: u32,
+    /// Parts of the probe that gave no answer, though the probe as a whole did: at most
+    /// [`Sample::MAX_MISSED`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missed: Vec<ProbeError>,
     /// The facts beside them.
     pub facts: Facts,
     /// Set when there is nothing to ask on this node, and why.
@@ -29,8 +38,13 @@ impl Sample {
 
     /// Adds one value; `instance` is empty for metrics with one value per node.
     ///
-    /// Values that cannot be true are not judged here: the frame refuses and counts them.
+    /// Values that cannot be true are not judged here: the frame refuses and counts them. What is
+    /// no finite number is refused here already, because JSON cannot carry it.
     pub fn put(&mut self, metric: MetricId, instance: &str, value: f64) {
+        if !value.is_finite() {
+            self.refused = self.refused.saturating_add(1);
+            return;
+        }
         // One more than the limit is kept, so that the frame sees and counts the overflow.
         if self.readings.len() <= Self::MAX_READINGS {
             self.readings.push(Reading { metric, instance: instance.into(), value });
@@ -44,6 +58,18 @@ impl Sample {
         }
     }
 
+    /// The most failed parts of a probe that are named.
+    pub const MAX_MISSED: usize = 8;
+
+    /// Notes how one part of the probe ended, where the others count without it.
+    pub fn part(&mut self, ended: Result<(), ProbeError>) {
+        if let Err(error) = ended
+            && self.missed.len() < Self::MAX_MISSED
+        {
+            self.missed.push(error);
+        }
+    }
+
     /// Says that there is nothing to ask on this node, and why.
     pub fn set_not_applicable(&mut self, reason: impl Into<Cow<'static, str>>) {
         self.not_applicable = Some(reason.into());
@@ -52,9 +78,16 @@ impl Sample {
     /// Empties the sample for reuse, keeping its memory.
     pub fn clear(&mut self) {
         self.readings.clear();
+        self.refused = 0;
+        self.missed.clear();
         self.facts = Facts::default();
         self.not_applicable = None;
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// Parts of the inventory. `None` means "this collector does not know", an empty list means "there
@@ -163,7 +196,10 @@ mod tests {
     fn a_sample_survives_the_pipe() {
         let mut sample = Sample::default();
         sample.put(CPU_USED, "", 12.5);
+        sample.put(CPU_USED, "", 0.1 + 0.2);
         sample.put(FILESYSTEM_USED, "/data \u{1f600}\n", 40.0);
+        sample.put(CPU_USED, "", f64::MAX);
+        sample.part(Err(crate::probe_child::failed("a part is bad".to_owned())));
         sample.facts.host.cpu_count = 8;
         sample.facts.filesystems = Some(Vec::new());
         sample.facts.gpu_processes =
@@ -172,6 +208,18 @@ mod tests {
         let line = serde_json::to_vec(&sample).expect("serialises");
         assert!(!line.contains(&b'\n'));
         assert_eq!(serde_json::from_slice::<Sample>(&line).expect("parses"), sample);
+    }
+
+    #[test]
+    fn a_value_that_json_cannot_carry_costs_itself_and_no_other() {
+        let mut sample = Sample::default();
+        sample.put(CPU_USED, "", 12.5);
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            sample.put(CPU_USED, "", value);
+        }
+        let line = serde_json::to_vec(&sample).expect("serialises");
+        let arrived: Sample = serde_json::from_slice(&line).expect("the line is not lost");
+        assert_eq!((arrived.readings.len(), arrived.refused), (1, 3));
     }
 
     #[test]

@@ -8,6 +8,13 @@ use std::time::Duration;
 use expect_test::{Expect, expect};
 use sickbay_collect::local::registry;
 use sickbay_collect::{ProcessPattern, Roots, Sample};
+use sickbay_model::catalogue::{
+    CPU_CORES, FILE_HANDLES, FILE_HANDLES_USED, LOAD_1M, LOAD_5M, LOAD_15M,
+    MEMORY_ERRORS_CORRECTED, MEMORY_TOTAL, MEMORY_USED, NETWORK_RECEIVE, OOM_KILLS,
+    PRESSURE_CPU_SOME, PRESSURE_IO_FULL, PRESSURE_MEMORY_FULL, PRESSURE_MEMORY_SOME,
+    TCP_ESTABLISHED, UPTIME,
+};
+use sickbay_model::probe;
 
 type Spoil = fn(&[u8]) -> Vec<u8>;
 
@@ -104,6 +111,11 @@ fn outcomes(root: &Path) -> String {
                 Err(error) => format!("{}: {}", error.kind.as_str(), error.message),
                 Ok(()) => match &sample.not_applicable {
                     Some(reason) => format!("not applicable: {reason}"),
+                    None if !sample.missed.is_empty() => {
+                        let missed: Vec<_> =
+                            sample.missed.iter().map(|error| error.message.as_str()).collect();
+                        format!("partly: {}", missed.join("; "))
+                    }
                     None => "answered".to_owned(),
                 },
             };
@@ -131,7 +143,7 @@ fn nothing_there_at_all() {
         memory: absent: cannot read ROOT/proc/meminfo: No such file or directory (os error 2)
         disk: not applicable: this kernel has no /proc/diskstats
         network: absent: cannot read ROOT/proc/net/dev: No such file or directory (os error 2)
-        host: absent: cannot read ROOT/proc/sys/fs/file-nr: No such file or directory (os error 2)
+        host: absent: cannot read ROOT/proc/uptime: No such file or directory (os error 2)
         filesystem: absent: cannot read ROOT/proc/self/mountinfo: No such file or directory (os error 2)
         network_links: not applicable: no /sys/class/net is visible here
         sensors: not applicable: this machine shows no temperature sensors
@@ -144,17 +156,17 @@ fn every_file_is_empty() {
     check(
         "empty",
         &expect![[r#"
-        cpu: malformed: cannot understand ROOT/proc/stat: there is no line that starts with "cpu "
-        pressure: malformed: cannot understand ROOT/proc/pressure/cpu: there is no line that starts with "some"
-        memory: malformed: cannot understand ROOT/proc/meminfo: MemTotal is missing
-        disk: not applicable: no block devices are visible here
-        network: malformed: cannot understand ROOT/proc/net/dev: the heading is missing
-        host: malformed: cannot understand ROOT/proc/sys/fs/file-nr, line 1: allocated handles is missing
-        filesystem: malformed: cannot understand ROOT/proc/self/mountinfo: there is not one mount
-        network_links: malformed: cannot understand ROOT/proc/net/route: the heading is missing
-        sensors: failed: none of 8 temperature sensors answered; the last: ROOT/sys/class/hwmon/hwmon5/temp1_input: hwmon temperature, line 1: the value is not a number that fit
-        processes: malformed: none of 9 processes in ROOT/proc could be understood; the last: process 6000: /proc/PID/stat: there is no name in parentheses
-    "#]],
+            cpu: malformed: cannot understand ROOT/proc/stat: there is no line that starts with "cpu "
+            pressure: malformed: cannot understand ROOT/proc/pressure/cpu: there is no line that starts with "some"
+            memory: malformed: cannot understand ROOT/proc/meminfo: MemTotal is missing
+            disk: not applicable: no block devices are visible here
+            network: malformed: cannot understand ROOT/proc/net/dev: the heading is missing
+            host: malformed: cannot understand ROOT/proc/uptime, line 1: uptime is missing
+            filesystem: malformed: cannot understand ROOT/proc/self/mountinfo: there is not one mount
+            network_links: malformed: cannot understand ROOT/proc/net/route: the heading is missing
+            sensors: failed: none of 8 temperature sensors answered; the last: ROOT/sys/class/hwmon/hwmon5/temp1_input: hwmon temperature, line 1: the value is not a number that fit
+            processes: malformed: none of 9 processes in ROOT/proc could be understood; the last: process 6000: /proc/PID/stat: there is no name in parentheses
+        "#]],
     );
 }
 
@@ -182,17 +194,17 @@ fn every_file_is_noise() {
     check(
         "noise",
         &expect![[r#"
-        cpu: malformed: cannot understand ROOT/proc/stat: there is no line that starts with "cpu "
-        pressure: malformed: cannot understand ROOT/proc/pressure/cpu: there is no line that starts with "some"
-        memory: malformed: cannot understand ROOT/proc/meminfo: MemTotal is missing
-        disk: malformed: cannot understand ROOT/proc/diskstats, line 1: major number is not a number that fits: "FU??m?)??S???QpF???IL????C?;??׺cU)?-???…"
-        network: malformed: cannot understand ROOT/proc/net/dev, line 2: there is no ":" behind a name
-        host: malformed: cannot understand ROOT/proc/sys/fs/file-nr, line 1: allocated handles is not a number that fits: "FU??m?)??S???QpF???IL????C?;??׺cU)?-???…"
-        filesystem: malformed: cannot understand ROOT/proc/self/mountinfo, line 1: device is missing
-        network_links: malformed: cannot understand ROOT/proc/net/route, line 1: destination is not a number that fits: "?????)???????Y?AZP|?T?8T??Ƒ??Y?L??2????…"
-        sensors: failed: none of 8 temperature sensors answered; the last: ROOT/sys/class/hwmon/hwmon5/temp1_input: hwmon temperature, line 1: the value is not a number that fit
-        processes: malformed: none of 9 processes in ROOT/proc could be understood; the last: process 6000: /proc/PID/stat: there is no name in parentheses
-    "#]],
+            cpu: malformed: cannot understand ROOT/proc/stat: there is no line that starts with "cpu "
+            pressure: malformed: cannot understand ROOT/proc/pressure/cpu: there is no line that starts with "some"
+            memory: malformed: cannot understand ROOT/proc/meminfo: MemTotal is missing
+            disk: malformed: cannot understand ROOT/proc/diskstats, line 1: major number is not a number that fits: "FU??m?)??S???QpF???IL????C?;??׺cU)?-???…"
+            network: malformed: cannot understand ROOT/proc/net/dev, line 2: there is no ":" behind a name
+            host: malformed: cannot understand ROOT/proc/uptime, line 1: uptime is not a number that fits: "FU??m?)??S???QpF???IL????C?;??׺cU)?-???…"
+            filesystem: malformed: cannot understand ROOT/proc/self/mountinfo, line 1: device is missing
+            network_links: malformed: cannot understand ROOT/proc/net/route, line 1: destination is not a number that fits: "?????)???????Y?AZP|?T?8T??Ƒ??Y?L??2????…"
+            sensors: failed: none of 8 temperature sensors answered; the last: ROOT/sys/class/hwmon/hwmon5/temp1_input: hwmon temperature, line 1: the value is not a number that fit
+            processes: malformed: none of 9 processes in ROOT/proc could be understood; the last: process 6000: /proc/PID/stat: there is no name in parentheses
+        "#]],
     );
 }
 
@@ -201,17 +213,17 @@ fn every_number_is_huge() {
     check(
         "huge numbers",
         &expect![[r#"
-        cpu: malformed: cannot understand ROOT/proc/stat, line 1: user time is not a number that fits: "99999999999999999999999999"
-        pressure: malformed: cannot understand ROOT/proc/pressure/cpu, line 1: avg10 is missing
-        memory: malformed: cannot understand ROOT/proc/meminfo, line 1: MemTotal is not a number that fits: "99999999999999999999999999"
-        disk: malformed: cannot understand ROOT/proc/diskstats, line 1: major number is not a number that fits: "99999999999999999999999999"
-        network: malformed: cannot understand ROOT/proc/net/dev, line 3: a column is not a number that fits: "99999999999999999999999999"
-        host: malformed: cannot understand ROOT/proc/sys/fs/file-nr, line 1: allocated handles is not a number that fits: "99999999999999999999999999"
-        filesystem: malformed: cannot understand ROOT/proc/self/mountinfo, line 1: device is not a number that fits: "99999999999999999999999999:999999999999…"
-        network_links: malformed: cannot understand ROOT/proc/net/route, line 2: destination is not a number that fits: "99999999999999999999999999"
-        sensors: failed: none of 8 temperature sensors answered; the last: ROOT/sys/class/hwmon/hwmon5/temp1_input: hwmon temperature, line 1: the value is not a number that fit
-        processes: malformed: none of 9 processes in ROOT/proc could be understood; the last: process 6000: /proc/PID/stat, line 1: pid is not a number that fits: "999999999999999
-    "#]],
+            cpu: malformed: cannot understand ROOT/proc/stat, line 1: user time is not a number that fits: "99999999999999999999999999"
+            pressure: malformed: cannot understand ROOT/proc/pressure/cpu, line 1: avg10 is missing
+            memory: malformed: cannot understand ROOT/proc/meminfo, line 1: MemTotal is not a number that fits: "99999999999999999999999999"
+            disk: malformed: cannot understand ROOT/proc/diskstats, line 1: major number is not a number that fits: "99999999999999999999999999"
+            network: malformed: cannot understand ROOT/proc/net/dev, line 3: a column is not a number that fits: "99999999999999999999999999"
+            host: malformed: cannot understand ROOT/proc/uptime, line 1: uptime is not a number that fits: "99999999999999999999999999.999999999999…"
+            filesystem: malformed: cannot understand ROOT/proc/self/mountinfo, line 1: device is not a number that fits: "99999999999999999999999999:999999999999…"
+            network_links: malformed: cannot understand ROOT/proc/net/route, line 2: destination is not a number that fits: "99999999999999999999999999"
+            sensors: failed: none of 8 temperature sensors answered; the last: ROOT/sys/class/hwmon/hwmon5/temp1_input: hwmon temperature, line 1: the value is not a number that fit
+            processes: malformed: none of 9 processes in ROOT/proc could be understood; the last: process 6000: /proc/PID/stat, line 1: pid is not a number that fits: "999999999999999
+        "#]],
     );
 }
 
@@ -220,17 +232,17 @@ fn every_number_is_the_largest_that_fits() {
     check(
         "largest numbers",
         &expect![[r#"
-        cpu: malformed: cannot understand ROOT/proc/loadavg, line 1: 1-minute load is not a number that fits: "18446744073709551615.184467440737095516…"
-        pressure: malformed: cannot understand ROOT/proc/pressure/cpu, line 1: avg10 is missing
-        memory: malformed: cannot understand ROOT/proc/meminfo, line 1: MemTotal is not a number that fits: "18446744073709551615"
-        disk: malformed: cannot understand ROOT/proc/diskstats, line 1: 18446744073709551615 is no device number
-        network: answered
-        host: malformed: cannot understand ROOT/proc/uptime, line 1: uptime is not a number that fits: "18446744073709551615.184467440737095516…"
-        filesystem: malformed: cannot understand ROOT/proc/self/mountinfo, line 1: device is not a number that fits: "18446744073709551615:184467440737095516…"
-        network_links: malformed: cannot understand ROOT/proc/net/route, line 2: destination is not a number that fits: "18446744073709551615"
-        sensors: failed: none of 8 temperature sensors answered; the last: ROOT/sys/class/hwmon/hwmon5/temp1_input: hwmon temperature, line 1: the value is not a number that fit
-        processes: malformed: none of 9 processes in ROOT/proc could be understood; the last: process 6000: /proc/PID/stat, line 1: pid is not a number that fits: "184467440737095
-    "#]],
+            cpu: partly: cannot understand ROOT/proc/loadavg, line 1: 1-minute load is not a number that fits: "18446744073709551615.184467440737095516…"
+            pressure: malformed: cannot understand ROOT/proc/pressure/cpu, line 1: avg10 is missing
+            memory: malformed: cannot understand ROOT/proc/meminfo, line 1: MemTotal is not a number that fits: "18446744073709551615"
+            disk: malformed: cannot understand ROOT/proc/diskstats, line 1: 18446744073709551615 is no device number
+            network: answered
+            host: malformed: cannot understand ROOT/proc/uptime, line 1: uptime is not a number that fits: "18446744073709551615.184467440737095516…"
+            filesystem: malformed: cannot understand ROOT/proc/self/mountinfo, line 1: device is not a number that fits: "18446744073709551615:184467440737095516…"
+            network_links: malformed: cannot understand ROOT/proc/net/route, line 2: destination is not a number that fits: "18446744073709551615"
+            sensors: failed: none of 8 temperature sensors answered; the last: ROOT/sys/class/hwmon/hwmon5/temp1_input: hwmon temperature, line 1: the value is not a number that fit
+            processes: malformed: none of 9 processes in ROOT/proc could be understood; the last: process 6000: /proc/PID/stat, line 1: pid is not a number that fits: "184467440737095
+        "#]],
     );
 }
 
@@ -239,17 +251,17 @@ fn every_number_is_negative() {
     check(
         "negative numbers",
         &expect![[r#"
-        cpu: malformed: cannot understand ROOT/proc/stat, line 1: user time is not a number that fits: "-5"
-        pressure: malformed: cannot understand ROOT/proc/pressure/cpu, line 1: avg10 is missing
-        memory: malformed: cannot understand ROOT/proc/meminfo, line 1: MemTotal is not a number that fits: "-5"
-        disk: malformed: cannot understand ROOT/proc/diskstats, line 1: major number is not a number that fits: "-5"
-        network: malformed: cannot understand ROOT/proc/net/dev, line 3: a column is not a number that fits: "-5"
-        host: malformed: cannot understand ROOT/proc/sys/fs/file-nr, line 1: allocated handles is not a number that fits: "-5"
-        filesystem: malformed: cannot understand ROOT/proc/self/mountinfo, line 1: device is not a number that fits: "-5:-5"
-        network_links: malformed: cannot understand ROOT/proc/net/route, line 2: destination is not a number that fits: "-5"
-        sensors: answered
-        processes: malformed: none of 9 processes in ROOT/proc could be understood; the last: process 6000: /proc/PID/stat, line 1: pid is not a number that fits: "-5 "
-    "#]],
+            cpu: malformed: cannot understand ROOT/proc/stat, line 1: user time is not a number that fits: "-5"
+            pressure: malformed: cannot understand ROOT/proc/pressure/cpu, line 1: avg10 is missing
+            memory: malformed: cannot understand ROOT/proc/meminfo, line 1: MemTotal is not a number that fits: "-5"
+            disk: malformed: cannot understand ROOT/proc/diskstats, line 1: major number is not a number that fits: "-5"
+            network: malformed: cannot understand ROOT/proc/net/dev, line 3: a column is not a number that fits: "-5"
+            host: malformed: cannot understand ROOT/proc/uptime, line 1: uptime is not a number that fits: "-5.-5"
+            filesystem: malformed: cannot understand ROOT/proc/self/mountinfo, line 1: device is not a number that fits: "-5:-5"
+            network_links: malformed: cannot understand ROOT/proc/net/route, line 2: destination is not a number that fits: "-5"
+            sensors: answered
+            processes: malformed: none of 9 processes in ROOT/proc could be understood; the last: process 6000: /proc/PID/stat, line 1: pid is not a number that fits: "-5 "
+        "#]],
     );
 }
 
@@ -258,17 +270,17 @@ fn every_file_is_one_long_line() {
     check(
         "one long line",
         &expect![[r#"
-        cpu: answered
-        pressure: answered
-        memory: answered
-        disk: answered
-        network: malformed: cannot understand ROOT/proc/net/snmp: the two lines that start with "Tcp:" are missing
-        host: malformed: cannot understand ROOT/proc/sys/kernel/random/boot_id: the content is no UUID
-        filesystem: answered
-        network_links: answered
-        sensors: failed: none of 8 temperature sensors answered; the last: ROOT/sys/class/hwmon/hwmon5/temp1_input: hwmon temperature, line 1: the value is not a number that fit
-        processes: answered
-    "#]],
+            cpu: answered
+            pressure: answered
+            memory: answered
+            disk: answered
+            network: partly: cannot understand ROOT/proc/net/snmp: the two lines that start with "Tcp:" are missing
+            host: malformed: cannot understand ROOT/proc/sys/kernel/random/boot_id: the content is no UUID
+            filesystem: answered
+            network_links: answered
+            sensors: failed: none of 8 temperature sensors answered; the last: ROOT/sys/class/hwmon/hwmon5/temp1_input: hwmon temperature, line 1: the value is not a number that fit
+            processes: answered
+        "#]],
     );
 }
 
@@ -293,6 +305,67 @@ fn one_spoilt_file_spoils_no_other_collector() {
             assert!(failed.len() <= 1, "{file}, {name}: {failed:#?}");
         }
         std::fs::write(&path, good).unwrap();
+    }
+}
+
+/// A file of a collector that has others loses its own readings and no more.
+#[test]
+fn a_bad_file_among_several_costs_only_its_own_readings() {
+    for (probe, file, lost, kept) in [
+        (probe::CPU, "proc/loadavg", vec![LOAD_1M, LOAD_5M, LOAD_15M], vec![CPU_CORES]),
+        (
+            probe::HOST,
+            "proc/sys/fs/file-nr",
+            vec![FILE_HANDLES, FILE_HANDLES_USED],
+            vec![UPTIME, MEMORY_ERRORS_CORRECTED],
+        ),
+        (probe::HOST, "proc/sys/kernel/hostname", vec![], vec![UPTIME, FILE_HANDLES]),
+        (probe::MEMORY, "proc/vmstat", vec![OOM_KILLS], vec![MEMORY_TOTAL, MEMORY_USED]),
+        (
+            probe::PRESSURE,
+            "proc/pressure/memory",
+            vec![PRESSURE_MEMORY_SOME, PRESSURE_MEMORY_FULL],
+            vec![PRESSURE_CPU_SOME, PRESSURE_IO_FULL],
+        ),
+        (probe::NETWORK, "proc/net/snmp", vec![TCP_ESTABLISHED], vec![NETWORK_RECEIVE]),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        copy(&fixtures().join("gpu-server"), root.path(), &|_, content| content);
+        let roots = Roots::under(root.path());
+        let mut entries = registry::all(&[]);
+        let entry = entries.iter_mut().find(|entry| entry.collector.probe() == probe).unwrap();
+        let mut ask = |second| {
+            let mut sample = Sample::default();
+            let ended = entry.collector.collect(&roots, Duration::from_secs(second), &mut sample);
+            assert_eq!(ended, Ok(()), "{file}");
+            sample
+        };
+        let has = |sample: &Sample, metric| sample.readings.iter().any(|one| one.metric == metric);
+        ask(5);
+        let sample = ask(10);
+        for &metric in lost.iter().chain(&kept) {
+            assert!(has(&sample, metric) && sample.missed.is_empty(), "{file}: {metric:?}");
+        }
+        // A directory in its place cannot be read by anybody.
+        let path = root.path().join(file);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        // A collector that was there before keeps its files open, so a fresh one is asked.
+        let mut entries = registry::all(&[]);
+        let entry = entries.iter_mut().find(|entry| entry.collector.probe() == probe).unwrap();
+        for second in [15, 20] {
+            let mut sample = Sample::default();
+            let at = Duration::from_secs(second);
+            assert_eq!(entry.collector.collect(&roots, at, &mut sample), Ok(()), "{file}");
+            let [missed] = sample.missed.as_slice() else { panic!("{file}: {:?}", sample.missed) };
+            assert!(missed.message.contains(file), "{}", missed.message);
+            for &metric in &lost {
+                assert!(!has(&sample, metric), "{file}: {metric:?}");
+            }
+            for &metric in kept.iter().filter(|_| second == 20) {
+                assert!(has(&sample, metric), "{file}: {metric:?}");
+            }
+        }
     }
 }
 

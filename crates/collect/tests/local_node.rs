@@ -10,7 +10,9 @@ use sickbay_collect::{
     CollectContext, LatencyTarget, LocalNode, LocalSettings, NodeSource, Roots, TorchMode,
     TorchSettings,
 };
-use sickbay_model::catalogue::{CPU_CORES, CPU_USED, FILESYSTEM_SIZE, MEMORY_TOTAL, PROCESSES};
+use sickbay_model::catalogue::{
+    CPU_CORES, CPU_USED, FILESYSTEM_SIZE, LOAD_1M, MEMORY_TOTAL, PROCESSES,
+};
 use sickbay_model::{Observation, ProbeErrorKind, ProbeId, ProbeOutcome, probe};
 use sickbay_runtime::{ChildCommand, Clock, ManualClock};
 use tokio::time::Instant;
@@ -143,7 +145,7 @@ async fn this_machine_is_asked_everything() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     let second = node.collect(&context(&clock)).await;
 
-    for id in [
+    let all = [
         probe::REACHABLE,
         probe::CPU,
         probe::PRESSURE,
@@ -159,9 +161,13 @@ async fn this_machine_is_asked_everything() {
         probe::NVIDIA,
         probe::AMD,
         probe::TORCH,
-    ] {
-        let reports = second.probes.iter().filter(|report| report.probe == id).count();
-        assert_eq!(reports, 1, "{id}: {:?}", second.probes);
+    ];
+    // The first observation waits for every probe: what it does not know would look like a change.
+    for observation in [&first, &second] {
+        for id in &all {
+            let reports = observation.probes.iter().filter(|report| report.probe == *id).count();
+            assert_eq!(reports, 1, "{id}: {:?}", observation.probes);
+        }
     }
     for id in [probe::CPU, probe::MEMORY, probe::FILESYSTEM, probe::HOST, probe::PROCESSES] {
         assert_eq!(outcome(&first, &id), &ProbeOutcome::Answered, "{id}");
@@ -247,6 +253,24 @@ async fn a_sensor_that_hangs_is_named_and_costs_one_delay() {
     assert!(recovered);
     let pids = node.pids();
     assert_eq!(pids.len(), 1, "one host child is left");
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_bad_part_is_named_and_the_rest_of_its_probe_counts() {
+    let machine = Machine::new();
+    machine.write("proc/loadavg", "many\n");
+    let settings = LocalSettings { roots: machine.roots(), ..settings(helper()) };
+    let (clock, _) = clock();
+    let mut node = LocalNode::new(settings);
+    let observation = node.collect(&context(&clock)).await;
+    let ProbeOutcome::Partial(missed) = outcome(&observation, &probe::CPU) else {
+        panic!("{:?}", outcome(&observation, &probe::CPU))
+    };
+    assert_eq!(missed.kind, ProbeErrorKind::Malformed);
+    assert!(missed.message.contains("proc/loadavg"), "{}", missed.message);
+    assert!(observation.frame.get(CPU_CORES).is_some());
+    assert_eq!(observation.frame.get(LOAD_1M), None);
     node.shutdown().await;
 }
 

@@ -64,7 +64,9 @@ fn silence_means_different_things() {
         let said = match judge(&targets, configured) {
             ProbeOutcome::Answered => "answered".to_owned(),
             ProbeOutcome::NotApplicable(reason) => format!("n/a: {reason}"),
-            ProbeOutcome::Failed(error) => format!("failed: {error}"),
+            ProbeOutcome::Failed(error) | ProbeOutcome::Partial(error) => {
+                format!("failed: {error}")
+            }
         };
         assert_eq!(said, expected);
     }

@@ -67,6 +67,14 @@ impl LocalCollector for Cpu {
         let counters = std::mem::replace(&mut self.current, recycled);
         self.previous = Some(Previous { at: monotonic, counters });
 
+        let load = self.put_load(roots, out);
+        out.part(load);
+        Ok(())
+    }
+}
+
+impl Cpu {
+    fn put_load(&mut self, roots: &Roots, out: &mut Sample) -> Result<(), ProbeError> {
         let load = loadavg::parse(self.loadavg_file.read(&roots.proc)?)
             .map_err(|error| self.loadavg_file.malformed(&roots.proc, &error))?;
         out.put(LOAD_1M, "", load.one_minute);
@@ -74,9 +82,7 @@ impl LocalCollector for Cpu {
         out.put(LOAD_15M, "", load.fifteen_minutes);
         Ok(())
     }
-}
 
-impl Cpu {
     /// Read once: it cannot change while the machine runs, and the kernel works hard to write it.
     fn model(&mut self, roots: &Roots) -> String {
         self.model

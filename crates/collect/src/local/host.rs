@@ -53,31 +53,36 @@ impl LocalCollector for Host {
         _monotonic: Duration,
         out: &mut Sample,
     ) -> Result<(), ProbeError> {
+        let seconds = uptime::parse(self.uptime_file.read(&roots.proc)?)
+            .map_err(|error| self.uptime_file.malformed(&roots.proc, &error))?;
+        out.put(UPTIME, "", seconds);
+        if self.lasting.is_none() {
+            self.lasting = Some(lasting_facts(roots, &mut self.buffer)?);
+        }
+        out.facts.host = self.lasting.clone().unwrap_or_default();
+        let ended = self.hostname(roots).map(|hostname| out.facts.host.hostname = hostname);
+        out.part(ended);
+        let ended = self.put_file_handles(roots, out);
+        out.part(ended);
+        self.put_memory_errors(roots, out);
+        Ok(())
+    }
+}
+
+impl Host {
+    fn hostname(&mut self, roots: &Roots) -> Result<String, ProbeError> {
+        let bytes = self.hostname_file.read_if_there(&roots.proc)?;
+        Ok(bytes.map(|bytes| sysfs::text(bytes, MAX_NAME_CHARACTERS)).unwrap_or_default())
+    }
+
+    fn put_file_handles(&mut self, roots: &Roots, out: &mut Sample) -> Result<(), ProbeError> {
         let handles = file_nr::parse(self.file_nr_file.read(&roots.proc)?)
             .map_err(|error| self.file_nr_file.malformed(&roots.proc, &error))?;
         out.put(FILE_HANDLES, "", handles.open as f64);
         if handles.limit > 0 {
             out.put(FILE_HANDLES_USED, "", 100.0 * handles.open as f64 / handles.limit as f64);
         }
-        let seconds = uptime::parse(self.uptime_file.read(&roots.proc)?)
-            .map_err(|error| self.uptime_file.malformed(&roots.proc, &error))?;
-        out.put(UPTIME, "", seconds);
-        self.put_memory_errors(roots, out);
-        out.facts.host = self.facts(roots)?;
         Ok(())
-    }
-}
-
-impl Host {
-    fn facts(&mut self, roots: &Roots) -> Result<HostFacts, ProbeError> {
-        if self.lasting.is_none() {
-            self.lasting = Some(lasting_facts(roots, &mut self.buffer)?);
-        }
-        let hostname = match self.hostname_file.read_if_there(&roots.proc)? {
-            Some(bytes) => sysfs::text(bytes, MAX_NAME_CHARACTERS),
-            None => String::new(),
-        };
-        Ok(HostFacts { hostname, ..self.lasting.clone().unwrap_or_default() })
     }
 
     /// Sums over all memory controllers; machines without ECC have none, and then there is no value.

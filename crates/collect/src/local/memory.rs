@@ -49,7 +49,19 @@ impl LocalCollector for Memory {
             .map_err(|error| self.meminfo_file.malformed(&roots.proc, &error))?;
         put_memory(&info, out);
         out.facts.host.memory_bytes = info.total;
+        let ended = self.put_paging(roots, monotonic, out);
+        out.part(ended);
+        Ok(())
+    }
+}
 
+impl Memory {
+    fn put_paging(
+        &mut self,
+        roots: &Roots,
+        monotonic: Duration,
+        out: &mut Sample,
+    ) -> Result<(), ProbeError> {
         // Some containers hide it; nothing but swapping and kills is lost with it.
         let Some(bytes) = self.vmstat_file.read_if_there(&roots.proc)? else {
             self.previous = None;

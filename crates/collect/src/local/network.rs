@@ -121,7 +121,9 @@ impl LocalCollector for Network {
         }
         self.known.retain(|_, known| std::mem::take(&mut known.seen));
         self.previous_at = Some(monotonic);
-        self.collect_tcp(roots, monotonic, out)
+        let ended = self.collect_tcp(roots, monotonic, out);
+        out.part(ended);
+        Ok(())
     }
 }
 

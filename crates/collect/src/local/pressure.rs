@@ -16,8 +16,26 @@ use crate::{Roots, Sample};
 /// Collects pressure stalls.
 #[derive(Debug)]
 pub(super) struct Pressures {
-    /// Each file with the metric of its `some` line and that of its `full` line.
-    files: [(KernelFile, MetricId, Option<MetricId>); 3],
+    files: [Stall; 3],
+}
+
+/// A file with the metric of its `some` line and that of its `full` line.
+#[derive(Debug)]
+struct Stall(KernelFile, MetricId, Option<MetricId>);
+
+impl Stall {
+    /// Writes its readings; returns whether the file is there.
+    fn put(&mut self, roots: &Roots, out: &mut Sample) -> Result<bool, ProbeError> {
+        let Self(file, some, full) = self;
+        let Some(bytes) = file.read_if_there(&roots.proc)? else { return Ok(false) };
+        let parsed = pressure::parse(bytes);
+        let got = parsed.map_err(|error| file.malformed(&roots.proc, &error))?;
+        out.put(*some, "", got.some_avg10);
+        if let (Some(metric), Some(value)) = (*full, got.full_avg10) {
+            out.put(metric, "", value);
+        }
+        Ok(true)
+    }
 }
 
 impl Default for Pressures {
@@ -25,13 +43,13 @@ impl Default for Pressures {
         Self {
             files: [
                 // CPU's `full` has no meaning for a whole machine; the kernel writes zeros.
-                (KernelFile::new("pressure/cpu"), PRESSURE_CPU_SOME, None),
-                (
+                Stall(KernelFile::new("pressure/cpu"), PRESSURE_CPU_SOME, None),
+                Stall(
                     KernelFile::new("pressure/memory"),
                     PRESSURE_MEMORY_SOME,
                     Some(PRESSURE_MEMORY_FULL),
                 ),
-                (KernelFile::new("pressure/io"), PRESSURE_IO_SOME, Some(PRESSURE_IO_FULL)),
+                Stall(KernelFile::new("pressure/io"), PRESSURE_IO_SOME, Some(PRESSURE_IO_FULL)),
             ],
         }
     }
@@ -48,18 +66,20 @@ impl LocalCollector for Pressures {
         _monotonic: Duration,
         out: &mut Sample,
     ) -> Result<(), ProbeError> {
-        let mut any = false;
-        for (file, some, full) in &mut self.files {
-            let Some(bytes) = file.read_if_there(&roots.proc)? else { continue };
-            let parsed = pressure::parse(bytes);
-            let got = parsed.map_err(|error| file.malformed(&roots.proc, &error))?;
-            out.put(*some, "", got.some_avg10);
-            if let (Some(metric), Some(value)) = (*full, got.full_avg10) {
-                out.put(metric, "", value);
+        let (mut answered, mut failed) = (false, None);
+        for stall in &mut self.files {
+            match stall.put(roots, out) {
+                Ok(was_there) => answered |= was_there,
+                Err(error) => {
+                    failed.get_or_insert_with(|| error.clone());
+                    out.part(Err(error));
+                }
             }
-            any = true;
         }
-        if !any {
+        if !answered {
+            if let Some(error) = failed {
+                return Err(error);
+            }
             out.set_not_applicable(
                 "this kernel has no pressure stall information (Linux 4.20 with CONFIG_PSI, not psi=0)",
             );

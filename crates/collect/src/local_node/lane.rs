@@ -99,9 +99,11 @@ impl Slot {
                 );
                 return found.cpu;
             }
-            Ok(sample) => {
+            Ok(mut sample) => {
                 self.due = now + earlier(self.interval);
-                self.keep(ProbeOutcome::Answered, sample, found.took, clock);
+                let missed = join_missed(std::mem::take(&mut sample.missed));
+                let outcome = missed.map_or(ProbeOutcome::Answered, ProbeOutcome::Partial);
+                self.keep(outcome, sample, found.took, clock);
                 return found.cpu;
             }
             Err(error) if found.lost_worker => {
@@ -157,6 +159,16 @@ impl Slot {
         self.seclusion = if answered { Seclusion::None } else { Seclusion::Waiting(worker) };
         found
     }
+}
+
+/// One error that names every part that is missing; of the first one's kind.
+fn join_missed(missed: Vec<ProbeError>) -> Option<ProbeError> {
+    missed.into_iter().reduce(|mut first, next| {
+        first.message.push_str("; ");
+        first.message.push_str(&next.message);
+        first.advice = first.advice.or(next.advice);
+        first
+    })
 }
 
 /// A collection that comes a little early still runs what would be due a moment later: callers'
@@ -276,6 +288,18 @@ mod tests {
         for (hangs, seconds) in [(0, 10), (1, 20), (5, 320), (6, 600), (40, 600), (u32::MAX, 600)] {
             assert_eq!(hang_pause(hangs), Duration::from_secs(seconds), "{hangs}");
         }
+    }
+
+    #[test]
+    fn every_missing_part_is_named() {
+        let error = |message: &str, advice: Option<&'static str>| ProbeError {
+            kind: sickbay_model::ProbeErrorKind::Denied,
+            message: message.to_owned(),
+            advice: advice.map(|text| sickbay_model::Advice(text.into())),
+        };
+        assert_eq!(join_missed(Vec::new()), None);
+        let all = vec![error("a is bad", None), error("b is bad", Some("mend b"))];
+        assert_eq!(join_missed(all), Some(error("a is bad; b is bad", Some("mend b"))));
     }
 
     #[test]

@@ -79,6 +79,7 @@ impl Merger {
             }],
             processes: None,
             gpu_processes: Vec::new(),
+            refused: 0,
         }
     }
 }
@@ -92,6 +93,8 @@ pub(super) struct Merge<'merger> {
     probes: Vec<ProbeReport>,
     processes: Option<&'merger ProcessSummary>,
     gpu_processes: Vec<GpuProcess>,
+    /// Values that were refused before they came here.
+    refused: u32,
 }
 
 impl<'merger> Merge<'merger> {
@@ -128,6 +131,7 @@ impl<'merger> Merge<'merger> {
     }
 
     pub(super) fn readings(&mut self, sample: &Sample) {
+        self.refused = self.refused.saturating_add(sample.refused);
         for reading in &sample.readings {
             self.merger.frame.put_reading(reading);
         }
@@ -171,11 +175,11 @@ impl<'merger> Merge<'merger> {
         self.inventory.gpus.sort_by_key(|gpu| gpu.index);
         self.inventory.filesystems.sort_by(|a, b| a.mount_point.cmp(&b.mount_point));
         self.merge_processes();
-        let Self { merger, at, inventory, probes, .. } = self;
+        let Self { merger, at, inventory, probes, refused, .. } = self;
         if *merger.inventory != inventory {
             merger.inventory = Arc::new(inventory);
         }
-        let (frame, refused_readings) = merger.frame.finish(at);
+        let (frame, implausible) = merger.frame.finish(at);
         Observation {
             resource,
             at,
@@ -184,7 +188,7 @@ impl<'merger> Merge<'merger> {
             probes,
             processes: Arc::clone(&merger.processes),
             torch,
-            refused_readings,
+            refused_readings: implausible.saturating_add(refused),
             cost,
         }
     }
@@ -319,6 +323,21 @@ mod tests {
         );
         assert_eq!(observation.processes.top[0].gpus, [0, 1], "also where it is listed already");
         assert_eq!(observation.frame.get(PROCESSES_TRAINING), Some(3.0));
+    }
+
+    #[test]
+    fn what_was_refused_on_the_way_is_counted_with_what_is_refused_here() {
+        let roots = Roots::under(std::path::Path::new("/nowhere"));
+        let mut merger = Merger::default();
+        let mut sample = Sample::default();
+        for value in [f64::NAN, 101.0, 50.0] {
+            sample.put(sickbay_model::catalogue::CPU_USED, "", value);
+        }
+        let mut merge = merger.begin(&roots, Timestamp::EPOCH);
+        merge.sample(&sample);
+        let resource = ResourceId::node("n").expect("valid");
+        let observation = merge.finish(resource, None, Duration::ZERO);
+        assert_eq!((observation.frame.len(), observation.refused_readings), (1, 2));
     }
 
     #[test]

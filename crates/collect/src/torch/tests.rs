@@ -82,7 +82,7 @@ async fn what_it_means_that_torch_is_missing() {
                 assert!(error.message.ends_with("cannot import torch: No module named torch"));
                 assert!(error.advice.is_some());
             }
-            ProbeOutcome::Answered => panic!("it is missing"),
+            other => panic!("it is missing: {other:?}"),
         }
     }
     // Torch that is there and broken is a failure, GPU or not.

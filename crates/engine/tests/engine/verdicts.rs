@@ -6,7 +6,9 @@ use sickbay_engine::{
     Assessment, NodeMemory, Override, Policy, ReadinessOutcome, assess, unknown_assessment,
 };
 use sickbay_model::catalogue as metric;
-use sickbay_model::{Level, ProbeErrorKind, ResourceId, Status, Timestamp, check_id, probe};
+use sickbay_model::{
+    Level, ProbeError, ProbeErrorKind, ProbeOutcome, ResourceId, Status, Timestamp, check_id, probe,
+};
 
 use crate::node::{Node, process};
 
@@ -231,6 +233,39 @@ fn readiness_asks_five_questions() {
     let gpu = verdict.readiness.checks.iter().find(|it| it.check == check_id::GPU_AVAILABLE);
     assert_eq!(gpu.map(|it| it.outcome), Some(NotApplicable));
     assert!(verdict.readiness.ready);
+}
+
+#[test]
+fn a_probe_that_answers_in_part_counts_and_what_is_missing_is_named() {
+    let missed = || ProbeError {
+        kind: ProbeErrorKind::Malformed,
+        message: "cannot understand /proc/loadavg".to_owned(),
+        advice: None,
+    };
+    let verdict = judged(
+        |node| {
+            node.probes.insert(probe::CPU, ProbeOutcome::Partial(missed()));
+            node.set(metric::CPU_USED, 97.0);
+        },
+        1,
+    );
+    let find = |check: &str, instance: &str| {
+        let mut checks = verdict.checks.iter();
+        checks.find(|it| it.check.as_str() == check && it.instance == instance).cloned()
+    };
+    let part = find("probe_parts", "cpu").expect("what is missing is a finding");
+    assert_eq!(part.status, Status::Unknown);
+    assert!(part.message.contains("/proc/loadavg"), "{}", part.message);
+    let cpu = find("cpu", "").expect("what was answered is judged");
+    assert_ne!(cpu.status, Status::Unknown, "{}", cpu.message);
+
+    let mended = judged(
+        |node| {
+            node.answer(probe::CPU);
+        },
+        1,
+    );
+    assert!(!mended.checks.iter().any(|it| it.check.as_str() == "probe_parts"));
 }
 
 #[test]
