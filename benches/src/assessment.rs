@@ -25,6 +25,8 @@ pub fn run(_: &Options) -> Result<Vec<Row>> {
     let series = observation.frame.len();
     let first = assess(&policy, &mut memory, &observation);
     ensure!(first.level == Level::Healthy, "the measured node is to be well: {}", first.headline);
+    let finding = first.findings().next().map(|check| format!("{} {}", check.check, check.message));
+    ensure!(finding.is_none(), "the measured node is to be without findings: {finding:?}");
     let started = Instant::now();
     for _ in 0..ROUNDS {
         observation.at = observation.at.plus(Duration::from_secs(5));
@@ -53,7 +55,7 @@ fn observation() -> Result<Observation> {
             builder.put(metric.id, &instance, typical(metric));
         }
     }
-    let probes = [
+    let answering = [
         probe::REACHABLE,
         probe::CPU,
         probe::PRESSURE,
@@ -61,18 +63,29 @@ fn observation() -> Result<Observation> {
         probe::FILESYSTEM,
         probe::DISK,
         probe::NETWORK,
+        probe::NETWORK_LINKS,
         probe::LATENCY,
         probe::SENSORS,
         probe::HOST,
         probe::PROCESSES,
         probe::NVIDIA,
     ];
+    let absent = [probe::AMD, probe::REMOTE_FILESYSTEM, probe::TORCH];
+
     Ok(Observation {
         resource: ResourceId::node("bench")?,
         at,
         frame: builder.finish(at).0,
         inventory: Arc::new(inventory()),
-        probes: probes.into_iter().map(|probe| answered(probe, at)).collect(),
+        probes: answering
+            .into_iter()
+            .map(|probe| report(probe, ProbeOutcome::Answered, at))
+            .chain(
+                absent
+                    .into_iter()
+                    .map(|probe| report(probe, ProbeOutcome::NotApplicable("".into()), at)),
+            )
+            .collect(),
         processes: Arc::default(),
         torch: None,
         refused_readings: 0,
@@ -80,8 +93,8 @@ fn observation() -> Result<Observation> {
     })
 }
 
-fn answered(probe: ProbeId, at: Timestamp) -> ProbeReport {
-    ProbeReport { probe, outcome: ProbeOutcome::Answered, at, took: Duration::from_millis(1) }
+fn report(probe: ProbeId, outcome: ProbeOutcome, at: Timestamp) -> ProbeReport {
+    ProbeReport { probe, outcome, at, took: Duration::from_millis(1) }
 }
 
 fn instances(kind: InstanceKind) -> Vec<String> {
@@ -103,6 +116,7 @@ fn typical(metric: &sickbay_model::MetricDef) -> f64 {
     match metric.id {
         catalogue::GPU_PCIE_WIDTH | catalogue::GPU_PCIE_WIDTH_MAX => 16.0,
         catalogue::GPU_PCIE_GENERATION | catalogue::GPU_PCIE_GENERATION_MAX => 5.0,
+        catalogue::GPU_TEMPERATURE_MARGIN_SLOWDOWN => -2.0,
         catalogue::GPU_TEMPERATURE_SLOWDOWN | catalogue::GPU_TEMPERATURE_SHUTDOWN => 90.0,
         catalogue::TEMPERATURE_CRITICAL => 100.0,
         catalogue::FILESYSTEM_READ_ONLY => 0.0,

@@ -106,7 +106,7 @@ impl Values {
         let instances = |kind| match kind {
             InstanceKind::Node => 1,
             InstanceKind::Gpu | InstanceKind::NvLink => 0,
-            _ => 2,
+            _ => 4,
         };
         let series: Vec<_> = catalogue::ALL
             .iter()
