@@ -109,7 +109,6 @@ fn host(bytes: &[u8]) {
 
 fn processes(bytes: &[u8]) {
     let _ = pid_stat::parse(bytes);
-    let _ = pid_statm::parse(bytes);
     if let Ok(command) = pid_cmdline::parse(bytes) {
         assert!(command.chars().count() <= pid_cmdline::MAX_COMMAND_CHARACTERS);
         assert!(!command.chars().any(char::is_control));

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sickbay_collect::gpu::NvidiaCollector;
+use sickbay_collect::local::LocalCollector as _;
 use sickbay_collect::{Roots, Sample};
 use sickbay_model::catalogue;
 use sickbay_runtime::{Clock, cost};

@@ -43,7 +43,7 @@ mod recorded;
 #[cfg(target_os = "linux")]
 mod sensors;
 #[cfg(target_os = "linux")]
-mod virtualization;
+pub(crate) mod virtualization;
 
 /// One blocking collector. Keeps its own previous counters, so that it can give rates.
 pub trait LocalCollector: Send {

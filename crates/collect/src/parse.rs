@@ -21,7 +21,6 @@ pub mod net_dev;
 pub mod os_release;
 pub mod pid_cmdline;
 pub mod pid_stat;
-pub mod pid_statm;
 pub mod pressure;
 pub mod route;
 pub(crate) mod scan;

@@ -13,15 +13,12 @@ use std::time::Duration;
 use sickbay_model::{Filesystem, ProbeError, ProbeErrorKind, ProbeId, probe};
 
 use crate::local::LocalCollector;
-use crate::local::filesystem::{Space, describe, select};
+use crate::local::filesystem::{MAX_PATH_CHARACTERS, Space, describe, select};
 use crate::parse::{mountinfo, printable};
 use crate::{Roots, Sample};
 
 /// The most remote mounts that are asked; more are listed as not asked.
 pub(crate) const MAX_REMOTE_MOUNTS: usize = 64;
-
-/// The longest mount point that is kept, in characters.
-const MAX_PATH_CHARACTERS: usize = 512;
 
 /// A remote mount.
 #[derive(Clone, Debug, PartialEq)]
@@ -83,25 +80,21 @@ impl LocalCollector for MountCollector {
         _monotonic: Duration,
         out: &mut Sample,
     ) -> Result<(), ProbeError> {
-        let failed = |error: std::io::Error| ProbeError {
-            kind: ProbeErrorKind::Failed,
-            message: format!("cannot ask for its space: {error}"),
-            advice: None,
-        };
         match Space::ask(&self.path) {
             Ok(space) => {
-                // Whether it is read-only, its own child says: only here is it sure to be current.
-                let flags =
-                    rustix::fs::statvfs(&self.path).map_err(|error| failed(error.into()))?;
-                let read_only = flags.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY);
-                space.put(&self.mount_point, read_only, out);
+                // Only here is it sure to be current.
+                space.put(&self.mount_point, space.read_only, out);
                 Ok(())
             }
             Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                 out.set_not_applicable("another user's mount, which this user may not ask");
                 Ok(())
             }
-            Err(error) => Err(failed(error)),
+            Err(error) => Err(ProbeError {
+                kind: ProbeErrorKind::Failed,
+                message: format!("cannot ask for its space: {error}"),
+                advice: None,
+            }),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use expect_test::expect;
 use sickbay_collect::gpu::{AMD_INDEX_BASE_MIXED, AmdCollector};
+use sickbay_collect::local::LocalCollector as _;
 use sickbay_collect::{Roots, Sample};
 use sickbay_model::{FrameBuilder, GpuCondition, ProbeErrorKind, Timestamp, catalogue};
 

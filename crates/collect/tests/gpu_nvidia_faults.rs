@@ -9,6 +9,7 @@ use std::time::Duration;
 use expect_test::expect;
 use gpu_machine::{Machine, check, counts, inventory, readings};
 use sickbay_collect::gpu::NvidiaCollector;
+use sickbay_collect::local::LocalCollector as _;
 use sickbay_collect::{Roots, Sample};
 use sickbay_model::{FrameBuilder, GpuCondition, ProbeErrorKind, Timestamp, catalogue};
 use sickbay_sim_nvml::fixture;
@@ -96,6 +97,48 @@ fn without_hardware_there_is_nothing_to_ask_and_without_a_driver_there_is() {
         }
         // This machine has a real NVML; that it was asked is what matters here.
         Ok(()) => assert!(sample.not_applicable.is_none()),
+    }
+}
+
+/// A container sees the host's PCI bus, whether or not it was given the GPUs.
+#[test]
+fn gpus_that_a_container_was_not_given_are_not_missing() {
+    for (files, withheld) in [
+        (&[".dockerenv"][..], Some("docker")),
+        (&["run/.containerenv"], Some("podman")),
+        // On the host itself, the driver is missing.
+        (&[], None),
+        // It was given devices, but not the library.
+        (&[".dockerenv", "dev/nvidia3"], None),
+        (&[".dockerenv", "dev/nvidiactl"], None),
+    ] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let roots = Roots::under(directory.path());
+        let device = roots.sys.join("bus/pci/devices/0000:17:00.0");
+        for folder in [&device, &roots.dev, &roots.etc, &directory.path().join("run")] {
+            std::fs::create_dir_all(folder).expect("made");
+        }
+        std::fs::write(device.join("vendor"), "0x10de\n").expect("written");
+        std::fs::write(device.join("class"), "0x030200\n").expect("written");
+        for file in files {
+            std::fs::write(directory.path().join(file), "").expect("written");
+        }
+        let mut collector = NvidiaCollector::new(None);
+        // What was found once is believed for a while.
+        for seconds in [0, 5] {
+            let mut sample = Sample::default();
+            let ended = collector.collect(&roots, Duration::from_secs(seconds), &mut sample);
+            match (withheld, ended, &sample.not_applicable) {
+                (Some(container), Ok(()), Some(why)) => {
+                    assert!(why.contains("the host has NVIDIA GPUs (1)"), "{why}");
+                    assert!(why.contains(container) && why.contains("--gpus all"), "{why}");
+                }
+                (None, Err(error), None) => assert_eq!(error.kind, ProbeErrorKind::Absent),
+                // This machine has a real NVML, which answers.
+                (_, Ok(()), None) => {}
+                (_, ended, why) => panic!("{files:?}: {ended:?} {why:?}"),
+            }
+        }
     }
 }
 

@@ -31,7 +31,8 @@ const ABSENCE_INTERVAL: Duration = Duration::from_secs(60);
 /// Why there is nothing to ask.
 const NO_HARDWARE: &str = "this machine has no AMD GPU";
 
-/// Reads AMD GPUs.
+/// Reads AMD GPUs. The probe fails when there is hardware without a driver; a single GPU that does not
+/// answer is marked in the inventory.
 #[derive(Debug, Default)]
 pub struct AmdCollector {
     known: KnownGpus,
@@ -41,49 +42,7 @@ pub struct AmdCollector {
     absent_until: Option<Duration>,
 }
 
-impl AmdCollector {
-    /// Asks once. `monotonic` is the time since some start that never goes back.
-    ///
-    /// # Errors
-    /// When there is hardware without a driver. A single GPU that does not answer is no error: it
-    /// is marked in the inventory.
-    pub fn collect(
-        &mut self,
-        roots: &Roots,
-        monotonic: Duration,
-        out: &mut Sample,
-    ) -> Result<(), ProbeError> {
-        if self.absent_until.is_some_and(|until| monotonic < until) {
-            out.set_not_applicable(NO_HARDWARE);
-            return Ok(());
-        }
-        let cards = cards(&roots.sys);
-        if cards.is_empty() && self.known.is_empty() {
-            let (gpus, passed_through) = count_gpus(&roots.sys, AMD);
-            if gpus > passed_through {
-                return Err(without_driver(gpus - passed_through));
-            }
-            self.absent_until = Some(monotonic.saturating_add(ABSENCE_INTERVAL));
-            out.set_not_applicable(NO_HARDWARE);
-            return Ok(());
-        }
-        let base = *self.base.get_or_insert_with(|| {
-            if NvidiaPresence::of(roots).pci_gpus > 0 { AMD_INDEX_BASE_MIXED } else { 0 }
-        });
-        let version = std::fs::read(roots.sys.join("module/amdgpu/version")).unwrap_or_default();
-        let version = printable(version.trim_ascii(), MAX_TEXT_CHARACTERS);
-        let mut devices: Vec<_> = (base..)
-            .zip(cards.iter().take(MAX_GPUS as usize))
-            .map(|(index, card)| card::read(card, index, &version, out))
-            .collect();
-        if let (true, Some(last)) = (cards.len() > devices.len(), devices.last_mut()) {
-            last.unreadable.push(format!("only {MAX_GPUS} of {} GPUs are read", cards.len()));
-        }
-        self.known.complete(&mut devices, base);
-        out.facts.gpus = Some(devices);
-        Ok(())
-    }
-}
+impl AmdCollector {}
 
 /// The cards of AMD, by PCI address.
 fn cards(sys: &Path) -> Vec<Card> {
@@ -144,6 +103,34 @@ impl LocalCollector for AmdCollector {
         monotonic: Duration,
         out: &mut Sample,
     ) -> Result<(), ProbeError> {
-        Self::collect(self, roots, monotonic, out)
+        if self.absent_until.is_some_and(|until| monotonic < until) {
+            out.set_not_applicable(NO_HARDWARE);
+            return Ok(());
+        }
+        let cards = cards(&roots.sys);
+        if cards.is_empty() && self.known.is_empty() {
+            let (gpus, passed_through) = count_gpus(&roots.sys, AMD);
+            if gpus > passed_through {
+                return Err(without_driver(gpus - passed_through));
+            }
+            self.absent_until = Some(monotonic.saturating_add(ABSENCE_INTERVAL));
+            out.set_not_applicable(NO_HARDWARE);
+            return Ok(());
+        }
+        let base = *self.base.get_or_insert_with(|| {
+            if NvidiaPresence::of(roots).pci_gpus > 0 { AMD_INDEX_BASE_MIXED } else { 0 }
+        });
+        let version = std::fs::read(roots.sys.join("module/amdgpu/version")).unwrap_or_default();
+        let version = printable(version.trim_ascii(), MAX_TEXT_CHARACTERS);
+        let mut devices: Vec<_> = (base..)
+            .zip(cards.iter().take(MAX_GPUS as usize))
+            .map(|(index, card)| card::read(card, index, &version, out))
+            .collect();
+        if let (true, Some(last)) = (cards.len() > devices.len(), devices.last_mut()) {
+            last.unreadable.push(format!("only {MAX_GPUS} of {} GPUs are read", cards.len()));
+        }
+        self.known.complete(&mut devices, base);
+        out.facts.gpus = Some(devices);
+        Ok(())
     }
 }

@@ -21,6 +21,7 @@ mod fields;
 mod raw;
 mod session;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -39,7 +40,8 @@ const REOPEN_INTERVAL: Duration = Duration::from_secs(60);
 /// How long "there is no NVIDIA GPU" is believed before the PCI bus is looked at again.
 const ABSENCE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Reads NVIDIA GPUs.
+/// Reads NVIDIA GPUs. The probe fails when NVML as a whole does not answer though there is hardware; a
+/// single GPU that does not answer is marked in the inventory.
 pub struct NvidiaCollector {
     library: Option<PathBuf>,
     session: Option<Session>,
@@ -48,8 +50,8 @@ pub struct NvidiaCollector {
     opened: Duration,
     /// Whether the last round met a GPU that does not answer.
     lost: bool,
-    /// Until when nothing is looked for, after there was nothing.
-    absent_until: Option<Duration>,
+    /// Until when nothing is looked for, after there was nothing, and why.
+    absent: Option<(Duration, Cow<'static, str>)>,
 }
 
 impl NvidiaCollector {
@@ -62,56 +64,14 @@ impl NvidiaCollector {
             known: KnownGpus::default(),
             opened: Duration::ZERO,
             lost: false,
-            absent_until: None,
+            absent: None,
         }
     }
 
-    /// Asks once. `monotonic` is the time since some start that never goes back.
-    ///
-    /// # Errors
-    /// When NVML as a whole does not answer though there is hardware; see the error's kind and
-    /// advice. A single GPU that does not answer is no error: it is marked in the inventory.
-    pub fn collect(
-        &mut self,
-        roots: &Roots,
-        monotonic: Duration,
-        out: &mut Sample,
-    ) -> Result<(), ProbeError> {
-        let mut presence = NvidiaPresence::default();
-        if self.session.is_none() {
-            if self.absent_until.is_some_and(|until| monotonic < until) {
-                out.set_not_applicable(NO_HARDWARE);
-                return Ok(());
-            }
-            presence = NvidiaPresence::of(roots);
-            let expected = presence.any() || self.library.is_some() || !self.known.is_empty();
-            if !expected {
-                self.absent_until = Some(monotonic.saturating_add(ABSENCE_INTERVAL));
-                out.set_not_applicable(NO_HARDWARE);
-                return Ok(());
-            }
-        } else if self.lost && monotonic.saturating_sub(self.opened) >= REOPEN_INTERVAL {
-            self.session = None;
-        }
-        let readings = out.readings.len();
-        self.round(monotonic, out)
-            .or_else(|error| {
-                // The driver was reloaded or is gone: one fresh initialisation shows which.
-                self.session = None;
-                if !fault::is_worth_another_try(&error) {
-                    return Err(error);
-                }
-                out.readings.truncate(readings);
-                self.round(monotonic, out)
-            })
-            .and_then(|found| {
-                let nothing = found == 0 && presence.pci_gpus > presence.passed_through;
-                if nothing { Err(NvmlError::NotFound) } else { Ok(()) }
-            })
-            .map_err(|error| {
-                self.session = None;
-                fault::of_library(&error, self.library.as_deref(), NvidiaPresence::of(roots))
-            })
+    /// Says that there is nothing to ask, and believes it for a while.
+    fn rest(&mut self, monotonic: Duration, why: Cow<'static, str>, out: &mut Sample) {
+        out.set_not_applicable(why.clone());
+        self.absent = Some((monotonic.saturating_add(ABSENCE_INTERVAL), why));
     }
 
     /// One round over all GPUs, initialising NVML if need be. Returns how many GPUs are known.
@@ -151,6 +111,49 @@ impl LocalCollector for NvidiaCollector {
         monotonic: Duration,
         out: &mut Sample,
     ) -> Result<(), ProbeError> {
-        Self::collect(self, roots, monotonic, out)
+        let mut presence = NvidiaPresence::default();
+        if self.session.is_none() {
+            if let Some((until, why)) = &self.absent
+                && monotonic < *until
+            {
+                out.set_not_applicable(why.clone());
+                return Ok(());
+            }
+            presence = NvidiaPresence::of(roots);
+            let expected = presence.any() || self.library.is_some() || !self.known.is_empty();
+            if !expected {
+                self.rest(monotonic, NO_HARDWARE.into(), out);
+                return Ok(());
+            }
+        } else if self.lost && monotonic.saturating_sub(self.opened) >= REOPEN_INTERVAL {
+            self.session = None;
+        }
+        let readings = out.readings.len();
+        let ended = self
+            .round(monotonic, out)
+            .or_else(|error| {
+                // The driver was reloaded or is gone: one fresh initialisation shows which.
+                self.session = None;
+                if !fault::is_worth_another_try(&error) {
+                    return Err(error);
+                }
+                out.readings.truncate(readings);
+                self.round(monotonic, out)
+            })
+            .and_then(|found| {
+                let nothing = found == 0 && presence.pci_gpus > presence.passed_through;
+                if nothing { Err(NvmlError::NotFound) } else { Ok(()) }
+            });
+        let Err(error) = ended else { return Ok(()) };
+        self.session = None;
+        let presence = NvidiaPresence::of(roots);
+        let expected = self.library.is_some() || !self.known.is_empty();
+        if let (NvmlError::LibloadingError(_), false, Some(why)) =
+            (&error, expected, presence.withheld())
+        {
+            self.rest(monotonic, why.into(), out);
+            return Ok(());
+        }
+        Err(fault::of_library(&error, self.library.as_deref(), presence))
     }
 }

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use crate::Roots;
+use crate::gpu::MAX_GPUS;
 
 /// PCI vendor of NVIDIA.
 const NVIDIA: &[u8] = b"0x10de";
@@ -25,6 +26,10 @@ pub struct NvidiaPresence {
     pub driver_loaded: bool,
     /// Whether its control device is there (`/dev/nvidiactl`).
     pub control_device: bool,
+    /// Whether the device of any GPU is there (`/dev/nvidia0`, …).
+    pub gpu_device: bool,
+    /// The kind of container that this is, if it is one.
+    pub container: Option<&'static str>,
 }
 
 impl NvidiaPresence {
@@ -37,7 +42,22 @@ impl NvidiaPresence {
             passed_through,
             driver_loaded: roots.proc.join("driver/nvidia/version").exists(),
             control_device: roots.dev.join("nvidiactl").exists(),
+            gpu_device: (0..MAX_GPUS).any(|gpu| roots.dev.join(format!("nvidia{gpu}")).exists()),
+            container: container(roots),
         }
+    }
+
+    /// Why GPUs on the PCI bus are not ours, where this is a container that was given none of their
+    /// devices: its bus is the host's. It still has to lack the driver's library, which comes with
+    /// the devices.
+    #[must_use]
+    pub fn withheld(self) -> Option<String> {
+        let container = self.container.filter(|_| !self.control_device && !self.gpu_device)?;
+        let gpus = self.pci_gpus.saturating_sub(self.passed_through);
+        Some(format!(
+            "the host has NVIDIA GPUs ({gpus}), but this container ({container}) was given none; if it \
+             should have them, start it with GPU access (`--gpus all`)"
+        ))
     }
 
     /// Whether there is anything to ask NVML about. A driver that is loaded in a container without
@@ -46,6 +66,16 @@ impl NvidiaPresence {
     pub fn any(self) -> bool {
         self.pci_gpus > self.passed_through || (self.pci_gpus == 0 && self.control_device)
     }
+}
+
+#[cfg(target_os = "linux")]
+fn container(roots: &Roots) -> Option<&'static str> {
+    crate::local::virtualization::container(roots)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn container(_roots: &Roots) -> Option<&'static str> {
+    None
 }
 
 /// Counts display controllers and processing accelerators of a vendor, and how many of them a virtual machine holds.

@@ -26,7 +26,7 @@ use crate::{Roots, Sample};
 const MAX_FILESYSTEMS: usize = 512;
 
 /// The longest mount point and source that are kept, in characters.
-const MAX_PATH_CHARACTERS: usize = 512;
+pub(crate) const MAX_PATH_CHARACTERS: usize = 512;
 
 /// Types that hold no data of their own: windows into the kernel, and `autofs`, which mounts the
 /// real thing when touched.
@@ -131,6 +131,8 @@ pub(crate) struct Space {
     pub(crate) inodes: u64,
     /// Inodes unused.
     pub(crate) free_inodes: u64,
+    /// Whether it cannot be written, as it says itself.
+    pub(crate) read_only: bool,
 }
 
 impl Space {
@@ -147,6 +149,7 @@ impl Space {
             available_blocks: answer.f_bavail,
             inodes: answer.f_files,
             free_inodes: answer.f_ffree,
+            read_only: answer.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
         })
     }
 
@@ -336,6 +339,7 @@ mod tests {
             available_blocks: 35,
             inodes: 10,
             free_inodes: 1,
+            read_only: false,
         };
         let mut out = Sample::default();
         space.put("/", false, &mut out);

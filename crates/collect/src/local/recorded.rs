@@ -28,6 +28,7 @@ fn ask_recorded(path: &Path) -> io::Result<Space> {
         available_blocks: 350,
         inodes: 100,
         free_inodes: 75,
+        read_only: false,
     })
 }
 

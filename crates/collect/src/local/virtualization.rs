@@ -44,7 +44,8 @@ pub(super) fn detect(roots: &Roots) -> &'static str {
     container(roots).or_else(|| virtual_machine(roots)).unwrap_or("")
 }
 
-fn container(roots: &Roots) -> Option<&'static str> {
+/// The word for the kind of container that this is; none outside of one.
+pub(crate) fn container(roots: &Roots) -> Option<&'static str> {
     let root = roots.etc.parent().unwrap_or(Path::new("/"));
     let mut buffer = Vec::new();
     let cgroup = small_fact(&roots.proc.join("1/cgroup"), &mut buffer, |bytes| {

@@ -16,10 +16,17 @@ use tokio::time::Instant;
 use super::worker::{Found, Origin, Worker};
 use crate::Sample;
 
-/// The pause after the first hang; doubled by each further one.
+/// How many hangs are followed by a short pause: a finding is confirmed by asking again soon.
+const CONFIRMING_HANGS: u32 = 2;
+/// That short pause.
+const CONFIRM_PAUSE: Duration = Duration::from_secs(2);
+/// The pause after the first hang beyond those; doubled by each further one.
 const HANG_PAUSE_MIN: Duration = Duration::from_secs(10);
 /// The longest pause between attempts at something that hangs.
 const HANG_PAUSE_MAX: Duration = Duration::from_secs(600);
+/// How many times as long as before a probe may take once its hang is confirmed: nobody waits for
+/// it, and some are slow only at first (NVML without `nvidia-persistenced` takes seconds per GPU).
+const SECLUDED_PATIENCE: u32 = 6;
 /// How often something is looked for that this node does not have.
 const NOT_APPLICABLE_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -145,7 +152,8 @@ impl Slot {
             && let Seclusion::Waiting(mut worker) =
                 std::mem::replace(&mut self.seclusion, Seclusion::None)
         {
-            let (place, limit) = (self.place, round.limit);
+            let patience = if self.hangs > CONFIRMING_HANGS { SECLUDED_PATIENCE } else { 1 };
+            let (place, limit) = (self.place, round.limit * patience);
             self.seclusion = Seclusion::Asked(Box::pin(async move {
                 let end = Instant::now() + limit;
                 let found = worker.ask(&[place], limit, end).await.pop();
@@ -177,8 +185,10 @@ fn earlier(interval: Duration) -> Duration {
     interval.mul_f64(0.9)
 }
 
+/// The pause after a hang that followed this many others.
 fn hang_pause(hangs: u32) -> Duration {
-    let doubled = HANG_PAUSE_MIN.saturating_mul(2_u32.saturating_pow(hangs));
+    let Some(confirmed) = hangs.checked_sub(CONFIRMING_HANGS) else { return CONFIRM_PAUSE };
+    let doubled = HANG_PAUSE_MIN.saturating_mul(2_u32.saturating_pow(confirmed));
     doubled.min(HANG_PAUSE_MAX)
 }
 
@@ -284,8 +294,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_a_limit() {
-        for (hangs, seconds) in [(0, 10), (1, 20), (5, 320), (6, 600), (40, 600), (u32::MAX, 600)] {
+    fn pauses_are_short_until_confirmed_and_then_double_up_to_a_limit() {
+        for (hangs, seconds) in
+            [(0, 2), (1, 2), (2, 10), (3, 20), (7, 320), (8, 600), (40, 600), (u32::MAX, 600)]
+        {
             assert_eq!(hang_pause(hangs), Duration::from_secs(seconds), "{hangs}");
         }
     }
@@ -317,9 +329,9 @@ mod tests {
             lost_worker: true,
         };
         for (seconds, message) in [
-            (0, "no answer; it is asked again in 10s"),
-            (10, "no answer; no answer for 10s; it is asked again in 20s"),
-            (24, "no answer; no answer for 34s; it is asked again in 40s"),
+            (0, "no answer; it is asked again in 2s"),
+            (10, "no answer; no answer for 10s; it is asked again in 2s"),
+            (24, "no answer; no answer for 34s; it is asked again in 10s"),
         ] {
             hand.advance(Duration::from_secs(seconds));
             slot.apply(late(), &clock);

@@ -25,7 +25,6 @@ fn all(bytes: &[u8]) {
         assert!(!command.chars().any(char::is_control));
     });
     let _ = pid_stat::parse(bytes);
-    let _ = pid_statm::parse(bytes);
     let _ = pressure::parse(bytes);
     let _ = route::parse(bytes);
     let _ = route::parse_v6(bytes);

@@ -1,6 +1,6 @@
 //! `/proc/diskstats`: I/O counters per block device and partition.
 
-use super::scan::{fields, lines, unsigned};
+use super::scan::{fields, lines};
 use super::{ParseError, bounded};
 
 const FILE: &str = "/proc/diskstats";
@@ -63,9 +63,7 @@ fn disk(number: usize, line: &[u8]) -> Result<DiskStats<'_>, ParseError> {
     let name = words.text(FILE, number, "name")?;
     let mut columns = [0_u64; 11];
     for column in &mut columns {
-        let field = words.text(FILE, number, "a column")?;
-        *column =
-            unsigned(field).ok_or_else(|| ParseError::number(FILE, number, "a column", field))?;
+        *column = words.number(FILE, number, "a column")?;
     }
     let [
         reads,

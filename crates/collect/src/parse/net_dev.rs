@@ -1,6 +1,6 @@
 //! `/proc/net/dev`: traffic counters per interface.
 
-use super::scan::{fields, lines, trim, unsigned};
+use super::scan::{fields, lines, trim};
 use super::{ParseError, bounded};
 
 const FILE: &str = "/proc/net/dev";
@@ -62,9 +62,7 @@ fn interface(number: usize, line: &[u8]) -> Result<InterfaceCounters<'_>, ParseE
     let mut words = fields(columns);
     let mut counters = [0_u64; 16];
     for counter in &mut counters {
-        let field = words.text(FILE, number, "a column")?;
-        *counter =
-            unsigned(field).ok_or_else(|| ParseError::number(FILE, number, "a column", field))?;
+        *counter = words.number(FILE, number, "a column")?;
     }
     let [
         receive_bytes,

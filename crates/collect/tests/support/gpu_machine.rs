@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use expect_test::Expect;
 use sickbay_collect::gpu::NvidiaCollector;
+use sickbay_collect::local::LocalCollector as _;
 use sickbay_collect::{Roots, Sample};
 use sickbay_model::{ProbeError, catalogue};
 use sickbay_sim_nvml::{FakeNvml, fixture};
