@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
-use sickbay_model::{Frame, ResourceId};
-use sickbay_wire::v1::{ResourceDetail, StreamMessage, SystemScore};
+use sickbay_model::{Event, Frame, ResourceId};
+use sickbay_wire::v1::{EventView, ResourceDetail, SystemScore};
 use tokio::sync::{Notify, broadcast};
 
 /// All that is known now, at one revision.
@@ -25,6 +25,25 @@ pub struct FleetSnapshot {
     pub frames: BTreeMap<ResourceId, Arc<Frame>>,
 }
 
+/// One change of the live state. Cheap to clone: every stream shares the same parts.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A resource is as it is now.
+    Resource(Arc<ResourceDetail>),
+    /// A resource is gone.
+    Removed(ResourceId),
+    /// Something happened.
+    Event(Arc<EventView>),
+}
+
+impl Change {
+    /// The change that an event is.
+    #[must_use]
+    pub fn event(event: &Event) -> Self {
+        Self::Event(Arc::new(crate::view::event(event)))
+    }
+}
+
 /// What readers hold: snapshots, and the stream of changes. Cheap to clone.
 #[derive(Clone)]
 pub struct Fleet {
@@ -33,7 +52,7 @@ pub struct Fleet {
 
 struct Shared {
     snapshot: ArcSwap<FleetSnapshot>,
-    changes: broadcast::Sender<Arc<StreamMessage>>,
+    changes: broadcast::Sender<Change>,
     viewers: AtomicUsize,
     viewer_arrived: Notify,
 }
@@ -48,7 +67,7 @@ impl Fleet {
     /// Changes from now on. A receiver that falls behind by more than the backlog is told so
     /// (`Lagged`) and should start afresh from a snapshot.
     #[must_use]
-    pub fn subscribe(&self) -> broadcast::Receiver<Arc<StreamMessage>> {
+    pub fn subscribe(&self) -> broadcast::Receiver<Change> {
         self.shared.changes.subscribe()
     }
 
@@ -107,24 +126,24 @@ impl FleetPublisher {
         (Self { shared: Arc::clone(&shared) }, Fleet { shared })
     }
 
-    /// Replaces the snapshot by an edited copy with the next revision, then sends `messages`.
+    /// Replaces the snapshot by an edited copy with the next revision, then sends `changes`.
     pub fn publish(
         &mut self,
         edit: impl FnOnce(&mut FleetSnapshot),
-        messages: impl IntoIterator<Item = StreamMessage>,
+        changes: impl IntoIterator<Item = Change>,
     ) {
         let mut next = FleetSnapshot::clone(&self.shared.snapshot.load());
         edit(&mut next);
         next.revision += 1;
         self.shared.snapshot.store(Arc::new(next));
-        self.send(messages);
+        self.send(changes);
     }
 
-    /// Sends messages that change no resource.
-    pub fn send(&self, messages: impl IntoIterator<Item = StreamMessage>) {
-        for message in messages {
+    /// Sends changes that touch no resource.
+    pub fn send(&self, changes: impl IntoIterator<Item = Change>) {
+        for change in changes {
             // No subscriber is no error.
-            let _ = self.shared.changes.send(Arc::new(message));
+            let _ = self.shared.changes.send(change);
         }
     }
 }

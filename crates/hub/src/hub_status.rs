@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use sickbay_model::{Status, Timestamp};
-use sickbay_runtime::{Clock, Supervisor, TaskState, cost};
+use sickbay_runtime::{Clock, Supervisor, TaskState, TaskStatus, cost};
 use sickbay_store::Store;
 use sickbay_wire::v1::{CostView, HubStatus, ScheduleView, StoreView, TaskView};
 
@@ -154,6 +154,12 @@ impl HubStatusSource {
             schedule: self.schedule_view(),
             cost: self.cost(),
         }
+    }
+
+    /// The hub's tasks, as the supervisor sees them.
+    #[must_use]
+    pub fn task_statuses(&self) -> Vec<TaskStatus> {
+        self.inner.supervisor.statuses()
     }
 
     fn tasks(&self) -> Vec<TaskView> {

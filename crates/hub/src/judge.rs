@@ -1,35 +1,38 @@
 //! The owner of the live state: hands observations to the engine, publishes what it says, and writes
 //! it down. Synchronous throughout; called by the monitor loop alone.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sickbay_engine::{
-    Assessment, CheckCounts, NodeMemory, NodeShare, PaceMemory, Policy, SystemInput, assess,
-    next_interval, system_score,
+    NodeMemory, NodeShare, PaceMemory, Policy, Silence, SystemInput, assess, next_interval,
+    silence, system_score,
 };
-use sickbay_model::{
-    Event, EventId, EventKind, Frame, Layout, Level, Observation, Resource, ResourceId, SeriesSlot,
-    Status, Timestamp, catalogue,
-};
-use sickbay_runtime::Clock;
-use sickbay_store::{CheckChange, Store, WriteBatch};
-use sickbay_wire::v1::{HubStatus, ResourceDetail, StreamMessage};
+use sickbay_model::{Event, EventId, Frame, Observation, Resource, ResourceId, Timestamp};
+use sickbay_runtime::{Clock, TaskStatus};
+use sickbay_store::{MetricJudgement, Store, WriteBatch};
+use sickbay_wire::v1::ResourceDetail;
 
-use crate::fleet::FleetPublisher;
+use crate::fleet::{Change, FleetPublisher};
 use crate::stored_state::StoredState;
 use crate::view;
+
+mod changes;
+mod columns;
+mod errors;
+mod parts;
+
+use changes::{check_changes, judgement_changes};
+use columns::VerdictColumns;
+use errors::ErrorWindow;
+use parts::Parts;
 
 /// A node's state is written when its verdict changes, and at least this often.
 const SAVE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The second collection follows the first this soon: rates exist only from then on.
 const SECOND_COLLECTION: Duration = Duration::from_secs(1);
-
-/// Width and number of the buckets over which the system's error rate is taken: five minutes.
-const ERROR_BUCKET: Duration = Duration::from_secs(30);
-const ERROR_BUCKETS: usize = 10;
 
 /// The live state and its way out.
 pub(crate) struct Judge {
@@ -40,8 +43,8 @@ pub(crate) struct Judge {
     nodes: BTreeMap<ResourceId, Node>,
     last_event: EventId,
     errors: ErrorWindow,
-    /// The store's status at the last look: a change is an event.
-    store_status: Status,
+    /// How the hub's own parts were at the last look: a change is an event.
+    parts: Parts,
 }
 
 /// What is known of one node.
@@ -55,11 +58,30 @@ struct Node {
     collections: u64,
     last_saved: Option<Duration>,
     share: NodeShare,
+    /// How its readings were last said to be judged.
+    judgements: Vec<MetricJudgement>,
+    /// When its last collection ended; before the first, since when it is watched.
+    heard: Duration,
+    /// Time planned from then to the next collection.
+    interval: Duration,
+}
+
+impl Node {
+    /// A node of which nothing was heard yet.
+    fn watched(since: Duration, interval: Duration) -> Self {
+        Self { heard: since, interval, ..Self::default() }
+    }
 }
 
 impl Judge {
-    pub(crate) fn new(policy: Policy, clock: Clock, publisher: FleetPublisher, store: Store) -> Self {
-        let (last_event, store_status) = (store.last_event_id(), store.health().status);
+    pub(crate) fn new(
+        policy: Policy,
+        clock: Clock,
+        publisher: FleetPublisher,
+        store: Store,
+    ) -> Self {
+        let last_event = store.last_event_id();
+        let parts = Parts::new(store.health().status);
         Self {
             policy,
             clock,
@@ -68,13 +90,25 @@ impl Judge {
             nodes: BTreeMap::new(),
             last_event,
             errors: ErrorWindow::default(),
-            store_status,
+            parts,
         }
     }
 
-    /// Takes up what was known when the hub last ran; shown as old until it is collected again.
-    pub(crate) fn restore(&mut self, states: Vec<(ResourceId, Timestamp, Vec<u8>)>) {
+    /// Takes up what was known of `watched` when the hub last ran; shown as old until it is collected
+    /// again. What is not watched any more (a machine that was renamed) is forgotten, so that it
+    /// does not count as missing for ever; its history stays.
+    pub(crate) fn restore(
+        &mut self,
+        states: Vec<(ResourceId, Timestamp, Vec<u8>)>,
+        watched: &BTreeSet<ResourceId>,
+    ) {
+        let mut removed = Vec::new();
         for (id, at, bytes) in states {
+            if !watched.contains(&id) {
+                tracing::info!(resource = %id, "no longer watched; its state is forgotten");
+                removed.push(id);
+                continue;
+            }
             let state = match StoredState::decode(&bytes) {
                 Ok(state) => state,
                 Err(reason) => {
@@ -92,9 +126,21 @@ impl Judge {
                 })
                 .collect();
             self.publisher.publish(|next| insert_all(&mut next.resources, &details), []);
-            let node = Node { memory: state.memory, pace: state.pace, details, ..Node::default() };
+            let node = Node {
+                memory: state.memory,
+                pace: state.pace,
+                details,
+                ..Node::watched(self.clock.monotonic(), self.policy.schedule.active_interval)
+            };
             self.nodes.insert(id, node);
         }
+        self.write(WriteBatch { removed, ..WriteBatch::default() });
+    }
+
+    /// Expects collections of a node from now on: if none comes, it is unknown and not absent.
+    pub(crate) fn expect(&mut self, id: &ResourceId) {
+        let (now, interval) = (self.clock.monotonic(), self.policy.schedule.active_interval);
+        self.nodes.entry(id.clone()).or_insert_with(|| Node::watched(now, interval));
     }
 
     /// Judges by other numbers from now on.
@@ -116,10 +162,12 @@ impl Judge {
             next_interval(&self.policy.schedule, &mut node.pace, assessment.busy(watched), seed);
         node.collections += 1;
         let interval = if node.collections == 1 { SECOND_COLLECTION.min(paced) } else { paced };
+        (node.heard, node.interval) = (self.clock.monotonic(), interval);
 
         self.errors.add(self.clock.monotonic(), &assessment);
         node.share = NodeShare { ready: assessment.readiness.ready, score: assessment.score.score };
         let checks = check_changes(&resource.id, &node.details, &assessment);
+        let judgements = judgement_changes(&mut node.judgements, &self.policy, &assessment);
         let details: Vec<_> = view::node_details(resource, &assessment, observation, interval)
             .into_iter()
             .map(Arc::new)
@@ -134,11 +182,12 @@ impl Judge {
         let states = self.state_if_due(&resource.id, assessment.at, changed);
         let system = self.system();
 
-        let messages: Vec<_> = details
+        log(&events);
+        let changes: Vec<_> = details
             .iter()
-            .map(|detail| StreamMessage::Resource(Box::new(ResourceDetail::clone(detail))))
-            .chain(gone.iter().map(|id| StreamMessage::Removed(id.to_string())))
-            .chain(events.iter().map(|event| StreamMessage::Event(view::event(event))))
+            .map(|detail| Change::Resource(Arc::clone(detail)))
+            .chain(gone.iter().cloned().map(Change::Removed))
+            .chain(events.iter().map(Change::event))
             .collect();
         self.publisher.publish(
             |next| {
@@ -149,13 +198,14 @@ impl Judge {
                 next.frames.insert(resource.id.clone(), Arc::clone(&frame));
                 next.system = system;
             },
-            messages,
+            changes,
         );
         self.write(WriteBatch {
             frames: vec![(resource.id.clone(), Frame::clone(&frame))],
             states,
             checks,
             events,
+            judgements,
             ..WriteBatch::default()
         });
         interval
@@ -175,33 +225,71 @@ impl Judge {
     pub(crate) fn record(&mut self, events: impl IntoIterator<Item = Event>) {
         let mut events: Vec<_> = events.into_iter().collect();
         number(&mut self.last_event, &mut events);
-        for event in &events {
-            tracing::info!(kind = %event.kind, id = event.id.0, "{}", event.message);
-        }
-        self.publisher.send(events.iter().map(|event| StreamMessage::Event(view::event(event))));
+        log(&events);
+        self.publisher.send(events.iter().map(Change::event));
         self.write(WriteBatch { events, ..WriteBatch::default() });
     }
 
-    /// Sends the hub's own status to those who look.
-    pub(crate) fn send_hub_status(&self, status: HubStatus) {
-        self.publisher.send([StreamMessage::Hub(Box::new(status))]);
+    /// Notices whether the hub's own parts still work: its store and its tasks.
+    pub(crate) fn look_at_parts(&mut self, tasks: &[TaskStatus]) {
+        let health = self.store.health();
+        let at = Timestamp::from_unix_ms(self.clock.now_ms());
+        let events = self.parts.look(health.status, &health.message, tasks, at);
+        if !events.is_empty() {
+            self.record(events);
+        }
     }
 
-    /// What is to be done now and then: notices whether the store still works.
-    pub(crate) fn upkeep(&mut self) {
-        let health = self.store.health();
-        let before = std::mem::replace(&mut self.store_status, health.status);
-        if before == health.status {
-            return;
+    /// Makes those nodes unknown of which nothing was heard for too long. `awake` is for how long
+    /// the hub itself has been at work without a gap, `deadline` what a collection may take.
+    pub(crate) fn notice_silence(&mut self, awake: Duration, deadline: Duration) {
+        let now = self.clock.monotonic();
+        let silent: Vec<_> = self
+            .nodes
+            .iter()
+            .map(|(id, node)| (id, now.saturating_sub(node.heard), node.interval))
+            .filter(|&(_, unheard, interval)| {
+                Silence { unheard, awake, interval, deadline }.is_too_long()
+            })
+            .map(|(id, unheard, _)| (id.clone(), unheard))
+            .collect();
+        for (id, unheard) in silent {
+            self.silence(&id, unheard);
         }
-        let (kind, message) = if health.status == Status::Healthy {
-            (EventKind::CoordinatorHealthy, format!("The store works again: {}", health.message))
-        } else {
-            (EventKind::CoordinatorUnhealthy, format!("The store: {}", health.message))
-        };
+    }
+
+    fn silence(&mut self, id: &ResourceId, unheard: Duration) {
+        let Some(node) = self.nodes.get_mut(id) else { return };
         let at = Timestamp::from_unix_ms(self.clock.now_ms());
-        let details = BTreeMap::from([("part".to_owned(), "store".to_owned())]);
-        self.record([Event { id: EventId::default(), at, kind, resource: None, message, details }]);
+        let silenced = silence(&mut node.memory, id, at, unheard);
+        node.share = NodeShare::default();
+        let never;
+        let last = if node.details.is_empty() {
+            never = [Arc::new(view::never_collected(&self.policy, id, at, &silenced.reason))];
+            &never[..]
+        } else {
+            &node.details[..]
+        };
+        let details: Vec<_> =
+            last.iter().map(|detail| Arc::new(view::silenced(detail, &silenced))).collect();
+        let mut events = silenced.events;
+        number(&mut self.last_event, &mut events);
+        log(&events);
+        let states = self.state_if_due(id, at, !events.is_empty());
+        let system = self.system();
+        let changes: Vec<_> = details
+            .iter()
+            .map(|detail| Change::Resource(Arc::clone(detail)))
+            .chain(events.iter().map(Change::event))
+            .collect();
+        self.publisher.publish(
+            |next| {
+                insert_all(&mut next.resources, &details);
+                next.system = system;
+            },
+            changes,
+        );
+        self.write(WriteBatch { states, events, ..WriteBatch::default() });
     }
 
     /// Writes down everything that is known.
@@ -265,60 +353,16 @@ fn ids_missing(before: &[Arc<ResourceDetail>], now: &[Arc<ResourceDetail>]) -> V
         .collect()
 }
 
-/// The checks whose status or confirmation differs from what was last shown, and those that are no
-/// longer asked while they were not healthy: what was opened is closed.
-fn check_changes(
-    resource: &ResourceId,
-    before: &[Arc<ResourceDetail>],
-    now: &Assessment,
-) -> Vec<CheckChange> {
-    let old = before.first().map_or(&[][..], |node| &node.checks);
-    let mut changes: Vec<_> = now
-        .checks
-        .iter()
-        .filter(|new| {
-            let known = old
-                .iter()
-                .find(|old| old.check == new.check.as_str() && old.instance == new.instance);
-            known.map_or(!new.is_healthy(), |old| old.status != new.status || old.hard != new.hard)
-        })
-        .map(|new| CheckChange {
-            resource: resource.clone(),
-            check: new.check.clone(),
-            instance: new.instance.to_string(),
-            status: new.status,
-            hard: new.hard,
-            message: new.message.to_string(),
-            at: new.at,
-            details: details_json(new),
-        })
-        .collect();
-    let asked = |check: &str, instance: &str| {
-        now.checks.iter().any(|new| new.check.as_str() == check && new.instance == instance)
-    };
-    let ended = old.iter().filter(|old| old.status != Status::Healthy);
-    changes.extend(ended.filter(|old| !asked(&old.check, &old.instance)).map(|old| CheckChange {
-        resource: resource.clone(),
-        check: sickbay_model::CheckId(old.check.clone().into()),
-        instance: old.instance.clone(),
-        status: Status::Healthy,
-        hard: true,
-        message: "no longer applies".to_owned(),
-        at: now.at,
-        details: None,
-    }));
-    changes
-}
-
-fn details_json(result: &sickbay_model::CheckResult) -> Option<String> {
-    if result.evidence.is_empty() && result.advice.is_none() {
-        return None;
+/// Whoever reads only the log must not miss what happened.
+fn log(events: &[Event]) {
+    for event in events {
+        match &event.resource {
+            Some(resource) => {
+                tracing::info!(kind = %event.kind, id = event.id.0, %resource, "{}", event.message);
+            }
+            None => tracing::info!(kind = %event.kind, id = event.id.0, "{}", event.message),
+        }
     }
-    serde_json::to_string(&serde_json::json!({
-        "evidence": result.evidence,
-        "advice": result.advice,
-    }))
-    .ok()
 }
 
 /// Gives events their places in the log.
@@ -338,70 +382,5 @@ fn jitter_seed(id: &ResourceId, collections: u64) -> u64 {
     hash.wrapping_add(collections)
 }
 
-/// Adds the verdict's own columns to a node's frames, so that scores have history like any reading.
-#[derive(Default)]
-struct VerdictColumns {
-    base: Arc<Layout>,
-    extended: Arc<Layout>,
-    slots: Option<(SeriesSlot, SeriesSlot)>,
-}
-
-impl VerdictColumns {
-    fn extend(&mut self, frame: &Frame, assessment: &Assessment) -> Frame {
-        if self.slots.is_none() || !Arc::ptr_eq(&self.base, &frame.layout) {
-            let mut layout = Layout::clone(&frame.layout);
-            let score = layout.slot_or_insert(catalogue::SCORE, "");
-            let readiness = layout.slot_or_insert(catalogue::READINESS, "");
-            self.slots = score.zip(readiness);
-            self.base = Arc::clone(&frame.layout);
-            self.extended = Arc::new(layout);
-        }
-        let mut values = frame.values.to_vec();
-        values.resize(self.extended.series().len(), f64::NAN);
-        if let Some((score, readiness)) = self.slots {
-            let known = assessment.level != Level::Unknown;
-            put(&mut values, score, assessment.score.score);
-            put(&mut values, readiness, known.then_some(assessment.readiness.pass_rate_percent));
-        }
-        Frame { at: frame.at, layout: Arc::clone(&self.extended), values: values.into() }
-    }
-}
-
-fn put(values: &mut [f64], slot: SeriesSlot, value: Option<f64>) {
-    if let Some(cell) = values.get_mut(slot.0 as usize) {
-        *cell = value.unwrap_or(f64::NAN);
-    }
-}
-
-/// Failed checks over all checks of the last minutes, in buckets.
-#[derive(Default)]
-struct ErrorWindow {
-    buckets: VecDeque<(u64, CheckCounts)>,
-}
-
-impl ErrorWindow {
-    fn add(&mut self, now: Duration, assessment: &Assessment) {
-        let bucket = now.as_secs() / ERROR_BUCKET.as_secs();
-        if self.buckets.back().is_none_or(|(newest, _)| *newest != bucket) {
-            self.buckets.push_back((bucket, CheckCounts::default()));
-        }
-        while self.buckets.len() > ERROR_BUCKETS
-            || self.buckets.front().is_some_and(|(oldest, _)| oldest + ERROR_BUCKETS as u64 <= bucket)
-        {
-            self.buckets.pop_front();
-        }
-        if let Some((_, counts)) = self.buckets.back_mut() {
-            let failed = assessment.findings().count();
-            counts.failed += u32::try_from(failed).unwrap_or(u32::MAX);
-            counts.total += u32::try_from(assessment.checks.len()).unwrap_or(u32::MAX);
-        }
-    }
-
-    fn counts(&self) -> Option<CheckCounts> {
-        let sum = self.buckets.iter().fold(CheckCounts::default(), |sum, (_, counts)| CheckCounts {
-            failed: sum.failed.saturating_add(counts.failed),
-            total: sum.total.saturating_add(counts.total),
-        });
-        (sum.total > 0).then_some(sum)
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -14,17 +14,17 @@ pub mod settings;
 pub use settings::{HubSettings, Limits, ListenSettings, Secret, TlsSettings};
 
 mod fleet;
-pub use fleet::{Fleet, FleetPublisher, FleetSnapshot, ViewerGuard};
+pub use fleet::{Change, Fleet, FleetPublisher, FleetSnapshot, ViewerGuard};
 
 mod hub_status;
 pub use hub_status::{ConfigState, HubStatusSource, ScheduleCounters};
 
 pub mod view;
 
-mod targets;
 mod judge;
-mod stored_state;
 mod monitor;
+mod stored_state;
+mod targets;
 
 pub mod api;
 pub mod dashboard;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use sickbay_collect::{CollectContext, LocalNode, NodeSource as _};
 use sickbay_model::{
-    Event, EventId, EventKind, Frame, Observation, ProbeError, ProbeErrorKind, ProbeOutcome,
-    ProbeReport, Timestamp, probe,
+    Event, EventId, EventKind, Observation, ProbeError, ProbeErrorKind, ProbeOutcome, ProbeReport,
+    Timestamp, probe,
 };
 use sickbay_runtime::Clock;
 use tokio::sync::mpsc;
@@ -22,9 +22,13 @@ use crate::judge::Judge;
 use crate::run::SettingsUpdate;
 use crate::settings::HubSettings;
 use crate::targets::{Agenda, DueTarget, TargetIndex};
+use crate::view;
 
-/// How often the hub's own status is sent to those who look.
-const HUB_STATUS_INTERVAL: Duration = Duration::from_secs(10);
+mod attention;
+use attention::{LagAlarm, Wakefulness};
+
+/// How often the loop looks after the hub itself, and for nodes that fell silent.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What a collection gets on top of a probe's own timeout before it is given up as a whole: a slow
 /// probe must end as that probe's outcome, not as the node's.
@@ -34,12 +38,10 @@ const COLLECT_GRACE: Duration = Duration::from_secs(2);
 /// machine slept).
 const CLOCK_JUMP: Duration = Duration::from_secs(5);
 
-/// Lateness beyond which the hub says that it lags, and below which it says that it no longer does.
-const LAG_ALARM: Duration = Duration::from_secs(2);
-const LAG_CLEAR: Duration = Duration::from_millis(500);
-
-/// How soon a node is collected when someone starts to look.
+/// How soon a node is collected when someone starts to look, unless it was just collected: who comes
+/// and goes must not drive the schedule.
 const VIEWER_HURRY: Duration = Duration::from_millis(100);
+const VIEWER_HURRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// After a collection that was lost to a panic.
 const RETRY_AFTER_PANIC: Duration = Duration::from_secs(5);
@@ -54,15 +56,15 @@ enum Cause {
     ViewerArrived,
     /// The configuration changed, or was refused.
     Settings(SettingsUpdate),
-    /// Time to send the hub's own status.
-    HubStatusDue,
+    /// Time to look after the hub itself.
+    UpkeepDue,
     /// The hub is to stop.
     Stop,
 }
 
 struct Collected {
     target: TargetIndex,
-    source: LocalNode,
+    source: Box<LocalNode>,
     observation: Observation,
 }
 
@@ -72,7 +74,7 @@ pub(crate) struct Monitor {
     settings: HubSettings,
     agenda: Agenda,
     /// A source is taken out while it is asked.
-    sources: Vec<Option<LocalNode>>,
+    sources: Vec<Option<Box<LocalNode>>>,
     running: JoinSet<Collected>,
     judge: Judge,
     fleet: Fleet,
@@ -80,8 +82,10 @@ pub(crate) struct Monitor {
     updates: mpsc::Receiver<SettingsUpdate>,
     /// Wall clock (ms) and monotonic clock at the last turn.
     last_turn: (i64, Duration),
-    next_hub_status: Duration,
-    lagging: bool,
+    next_upkeep: Duration,
+    lag_alarm: LagAlarm,
+    awake: Wakefulness,
+    last_viewer_hurry: Option<Duration>,
     /// Settings of the local collectors changed: the source is replaced before it is asked again.
     replace_sources: bool,
 }
@@ -90,7 +94,8 @@ impl Monitor {
     pub(crate) fn new(
         clock: Clock,
         settings: HubSettings,
-        judge: Judge,
+        source: Box<LocalNode>,
+        mut judge: Judge,
         fleet: Fleet,
         status: HubStatusSource,
         updates: mpsc::Receiver<SettingsUpdate>,
@@ -98,11 +103,12 @@ impl Monitor {
         let mut agenda = Agenda::default();
         let now = clock.monotonic();
         agenda.add(now);
-        let sources = vec![Some(LocalNode::new(settings.local.clone()))];
+        judge.expect(&source.resource().id);
+        let sources = vec![Some(source)];
         status.schedule().targets.store(agenda.len() as u64, Ordering::Relaxed);
         Self {
             last_turn: (clock.now_ms(), now),
-            next_hub_status: now + HUB_STATUS_INTERVAL,
+            next_upkeep: now + UPKEEP_INTERVAL,
             clock,
             settings,
             agenda,
@@ -112,7 +118,9 @@ impl Monitor {
             fleet,
             status,
             updates,
-            lagging: false,
+            lag_alarm: LagAlarm::default(),
+            awake: Wakefulness::starting(now),
+            last_viewer_hurry: None,
             replace_sources: false,
         }
     }
@@ -122,15 +130,14 @@ impl Monitor {
         loop {
             let cause = self.next_cause(&stop).await;
             self.notice_clock_jump();
+            self.awake.turn(self.clock.monotonic());
             match cause {
                 Cause::Due => self.start_due(&stop),
                 Cause::Collected(Ok(collected)) => self.take_in(collected),
                 Cause::Collected(Err(error)) => self.recover_source(&error),
-                Cause::ViewerArrived => {
-                    self.agenda.hurry(self.clock.monotonic() + VIEWER_HURRY);
-                }
+                Cause::ViewerArrived => self.hurry_for_viewer(),
                 Cause::Settings(update) => self.apply_settings(update),
-                Cause::HubStatusDue => self.send_hub_status(),
+                Cause::UpkeepDue => self.upkeep(),
                 Cause::Stop => break,
             }
             self.status.schedule().progress.fetch_add(1, Ordering::AcqRel);
@@ -140,8 +147,9 @@ impl Monitor {
 
     async fn next_cause(&mut self, stop: &CancellationToken) -> Cause {
         let now = self.clock.monotonic();
-        let until_due = self.agenda.next_due().map_or(HUB_STATUS_INTERVAL, |due| due.saturating_sub(now));
-        let until_status = self.next_hub_status.saturating_sub(now);
+        let until_due =
+            self.agenda.next_due().map_or(UPKEEP_INTERVAL, |due| due.saturating_sub(now));
+        let until_upkeep = self.next_upkeep.saturating_sub(now);
         tokio::select! {
             biased;
             () = stop.cancelled() => Cause::Stop,
@@ -149,7 +157,7 @@ impl Monitor {
             Some(update) = self.updates.recv() => Cause::Settings(update),
             () = tokio::time::sleep(until_due) => Cause::Due,
             () = self.fleet.viewer_arrived() => Cause::ViewerArrived,
-            () = tokio::time::sleep(until_status) => Cause::HubStatusDue,
+            () = tokio::time::sleep(until_upkeep) => Cause::UpkeepDue,
         }
     }
 
@@ -165,14 +173,21 @@ impl Monitor {
         }
     }
 
-    fn start(&mut self, DueTarget { target, due }: DueTarget, now: Duration, stop: &CancellationToken) {
+    fn start(
+        &mut self,
+        DueTarget { target, due }: DueTarget,
+        now: Duration,
+        stop: &CancellationToken,
+    ) {
         self.notice_lag(now.saturating_sub(due));
-        let Some(mut source) = self.sources.get_mut(target.0).and_then(Option::take) else { return };
+        let Some(mut source) = self.sources.get_mut(target.0).and_then(Option::take) else {
+            return;
+        };
         let replacement = std::mem::take(&mut self.replace_sources)
-            .then(|| LocalNode::new(self.settings.local.clone()));
+            .then(|| Box::new(LocalNode::new(self.settings.local.clone())));
         let context = CollectContext {
             clock: self.clock.clone(),
-            deadline: self.settings.local.probe_timeout + COLLECT_GRACE,
+            deadline: self.collect_deadline(),
             cancel: stop.child_token(),
         };
         self.status.schedule().started.fetch_add(1, Ordering::Relaxed);
@@ -201,7 +216,7 @@ impl Monitor {
     /// A collection panicked and took its source along: the node is unknown until the next one.
     fn recover_source(&mut self, error: &JoinError) {
         tracing::error!(%error, "collecting this machine panicked; starting its collectors anew");
-        let source = LocalNode::new(self.settings.local.clone());
+        let source = Box::new(LocalNode::new(self.settings.local.clone()));
         let now = Timestamp::from_unix_ms(self.clock.now_ms());
         let observation = lost_observation(&source, now, error);
         self.judge.apply(source.resource(), &observation, false);
@@ -218,13 +233,16 @@ impl Monitor {
     fn apply_settings(&mut self, update: SettingsUpdate) {
         match update {
             SettingsUpdate::Reloaded { settings, changed, needs_restart } => {
-                self.status.set_config(ConfigState { file: settings.config_file.clone(), error: None });
+                self.status
+                    .set_config(ConfigState { file: settings.config_file.clone(), error: None });
                 self.judge.set_policy(settings.policy.clone());
                 self.settings = *settings;
                 self.replace_sources = true;
                 let mut message = match changed.as_slice() {
                     [] => "The configuration was read again; nothing changed.".to_owned(),
-                    names => format!("The configuration was reloaded: {} changed.", names.join(", ")),
+                    names => {
+                        format!("The configuration was reloaded: {} changed.", names.join(", "))
+                    }
                 };
                 if !needs_restart.is_empty() {
                     message += &format!(" A restart is needed for {}.", needs_restart.join(", "));
@@ -237,19 +255,35 @@ impl Monitor {
                 self.status.set_config(ConfigState { file, error: Some(error.clone()) });
                 self.record(
                     EventKind::ConfigRejected,
-                    format!("The changed configuration was refused; the old one stays in force. {error}"),
+                    format!(
+                        "The changed configuration was refused; the old one stays in force. {error}"
+                    ),
                 );
             }
         }
-        self.send_hub_status();
+        self.upkeep();
     }
 
-    fn send_hub_status(&mut self) {
-        self.next_hub_status = self.clock.monotonic() + HUB_STATUS_INTERVAL;
-        self.judge.upkeep();
-        if self.fleet.viewers() > 0 {
-            self.judge.send_hub_status(self.status.status());
+    fn hurry_for_viewer(&mut self) {
+        let now = self.clock.monotonic();
+        let recently =
+            self.last_viewer_hurry.is_some_and(|last| now < last + VIEWER_HURRY_INTERVAL);
+        if !recently {
+            self.last_viewer_hurry = Some(now);
+            self.agenda.hurry(now + VIEWER_HURRY);
         }
+    }
+
+    fn upkeep(&mut self) {
+        let now = self.clock.monotonic();
+        self.next_upkeep = now + UPKEEP_INTERVAL;
+        self.judge.look_at_parts(&self.status.task_statuses());
+        self.judge.notice_silence(self.awake.duration(now), self.collect_deadline());
+    }
+
+    /// What a collection may take as a whole.
+    fn collect_deadline(&self) -> Duration {
+        self.settings.local.probe_timeout + COLLECT_GRACE
     }
 
     fn notice_clock_jump(&mut self) {
@@ -272,8 +306,7 @@ impl Monitor {
     fn notice_lag(&mut self, lag: Duration) {
         let us = u64::try_from(lag.as_micros()).unwrap_or(u64::MAX);
         self.status.schedule().lag_us.store(us, Ordering::Relaxed);
-        if !self.lagging && lag > LAG_ALARM {
-            self.lagging = true;
+        if self.lag_alarm.notice(self.clock.monotonic(), lag) {
             self.record(
                 EventKind::HubLagging,
                 format!(
@@ -281,8 +314,6 @@ impl Monitor {
                     lag.as_secs()
                 ),
             );
-        } else if lag < LAG_CLEAR {
-            self.lagging = false;
         }
     }
 
@@ -298,7 +329,9 @@ impl Monitor {
         }]);
     }
 
+    /// What is known is saved first: ending collections may take longer than the stop may.
     async fn wind_down(mut self) {
+        self.judge.save_all();
         while let Some(ended) = self.running.join_next().await {
             if let Ok(mut collected) = ended {
                 collected.source.shutdown().await;
@@ -307,7 +340,6 @@ impl Monitor {
         for source in self.sources.iter_mut().flatten() {
             source.shutdown().await;
         }
-        self.judge.save_all();
     }
 }
 
@@ -319,19 +351,12 @@ fn lost_observation(source: &LocalNode, now: Timestamp, error: &JoinError) -> Ob
         advice: None,
     };
     Observation {
-        resource: source.resource().id.clone(),
-        at: now,
-        frame: Frame::empty(now),
-        inventory: std::sync::Arc::default(),
         probes: vec![ProbeReport {
             probe: probe::REACHABLE,
             outcome: ProbeOutcome::Failed(failure),
             at: now,
             took: Duration::ZERO,
         }],
-        processes: std::sync::Arc::default(),
-        torch: None,
-        refused_readings: 0,
-        cost: Duration::ZERO,
+        ..view::empty_observation(&source.resource().id, now)
     }
 }

@@ -4,12 +4,14 @@
 //! restore what was known → start the loop and the server. Down, within two seconds: stop taking
 //! requests → end collections → save state → write what is queued → let go of the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sickbay_model::{Event, EventId, EventKind, Timestamp};
+use sickbay_collect::{LocalNode, NodeSource as _};
+use sickbay_engine::sentence;
+use sickbay_model::{Event, EventId, EventKind, ResourceId, Timestamp};
 use sickbay_runtime::{Clock, OnEnd, Shutdown, Supervisor, TaskSpec, TaskState};
 use sickbay_store::{OpenError, OpenReport, Store, WallClock, WriteBatch};
 use tokio::net::TcpListener;
@@ -157,7 +159,8 @@ pub async fn run(settings: HubSettings, environment: HubEnvironment) -> Result<(
     let (publisher, fleet) =
         FleetPublisher::new(crate::view::unknown_system(), settings.listen.limits.stream_backlog);
     let mut judge = Judge::new(settings.policy.clone(), clock.clone(), publisher, store.clone());
-    restore(&mut judge, &store).await;
+    let source = Box::new(LocalNode::new(settings.local.clone()));
+    restore(&mut judge, &store, &BTreeSet::from([source.resource().id.clone()])).await;
     store.note_listen(&addr.to_string());
     judge.record(start_events(&report, addr, now(&clock)));
 
@@ -173,8 +176,15 @@ pub async fn run(settings: HubSettings, environment: HubEnvironment) -> Result<(
     let options =
         server::ServeOptions { limits: settings.listen.limits.clone(), tls: tls.clone(), counters };
     let server = Part::new((listener, api::router(context), options));
-    let monitor =
-        Part::new(Monitor::new(clock.clone(), settings, judge, fleet.clone(), status.clone(), updates));
+    let monitor = Part::new(Monitor::new(
+        clock.clone(),
+        settings,
+        source,
+        judge,
+        fleet.clone(),
+        status.clone(),
+        updates,
+    ));
     supervisor.spawn(TaskSpec::new("server", OnEnd::StopAll), move |stop| {
         let server = server.take();
         async move {
@@ -191,7 +201,7 @@ pub async fn run(settings: HubSettings, environment: HubEnvironment) -> Result<(
         async move {
             match monitor {
                 Some(monitor) => {
-                    monitor.run(stop).await;
+                    Box::pin(monitor.run(stop)).await;
                     Ok(())
                 }
                 None => Err("the monitor loop cannot be started twice".into()),
@@ -207,7 +217,7 @@ pub async fn run(settings: HubSettings, environment: HubEnvironment) -> Result<(
         tracing::warn!(task, "did not end in time and was aborted");
     }
     let reason = shutdown.reason().unwrap_or_default();
-    finish_store(store, &reason, now(&clock)).await;
+    finish_store(store, &reason, failed.as_deref(), now(&clock)).await;
     failed.map_or(Ok(()), |why| Err(HubError::PartEnded(why)))
 }
 
@@ -231,7 +241,11 @@ fn now(clock: &Clock) -> Timestamp {
 /// Why the hub stops by itself, if a part ended.
 fn failed_part(supervisor: &Supervisor) -> Option<String> {
     supervisor.statuses().into_iter().find(|task| task.state == TaskState::Failed).map(|task| {
-        format!("its {} failed: {}", task.name, task.last_error.unwrap_or_else(|| "it ended".to_owned()))
+        format!(
+            "its {} failed: {}",
+            task.name,
+            task.last_error.unwrap_or_else(|| "it ended".to_owned())
+        )
     })
 }
 
@@ -241,7 +255,8 @@ async fn open_store(
 ) -> Result<(Store, OpenReport), HubError> {
     let (options, clock) = (settings.store.clone(), clock.clone());
     let wall_clock: WallClock = Arc::new(move || now(&clock));
-    let opened = tokio::task::spawn_blocking(move || sickbay_store::open(options, wall_clock)).await;
+    let opened =
+        tokio::task::spawn_blocking(move || sickbay_store::open(options, wall_clock)).await;
     let (store, report) = opened.map_err(|error| HubError::PartEnded(error.to_string()))??;
     if let Some(damaged) = &report.damaged {
         tracing::error!(
@@ -269,10 +284,10 @@ async fn bind(addr: SocketAddr) -> Result<TcpListener, HubError> {
     })
 }
 
-async fn restore(judge: &mut Judge, store: &Store) {
+async fn restore(judge: &mut Judge, store: &Store, watched: &BTreeSet<ResourceId>) {
     let reader = store.clone();
     match tokio::task::spawn_blocking(move || reader.states()).await {
-        Ok(Ok(states)) => judge.restore(states),
+        Ok(Ok(states)) => judge.restore(states, watched),
         Ok(Err(error)) => tracing::error!(%error, "cannot restore what was known; starting afresh"),
         Err(error) => tracing::error!(%error, "cannot restore what was known; starting afresh"),
     }
@@ -290,7 +305,8 @@ fn start_events(report: &OpenReport, addr: SocketAddr, at: Timestamp) -> Vec<Eve
     };
     let mut events = Vec::new();
     if report.unclean_shutdown {
-        let message = "The hub had ended without stopping cleanly (killed, or the machine lost power).";
+        let message =
+            "The hub had ended without stopping cleanly (killed, or the machine lost power).";
         events.push(event(EventKind::HubCrashed, message.to_owned(), &[]));
     }
     if let Some(damaged) = &report.damaged {
@@ -307,31 +323,39 @@ fn start_events(report: &OpenReport, addr: SocketAddr, at: Timestamp) -> Vec<Eve
     if let Some(reason) = &report.memory_only {
         events.push(event(
             EventKind::CoordinatorUnhealthy,
-            format!("Nothing is kept on disk: {reason}"),
+            sentence(&format!("Nothing is kept on disk: {reason}")),
             &[("part", "store".to_owned())],
         ));
     }
     events.push(event(
         EventKind::HubStarted,
         format!("Sickbay {} started on {addr}.", env!("CARGO_PKG_VERSION")),
-        &[("version", env!("CARGO_PKG_VERSION").to_owned()), ("pid", std::process::id().to_string())],
+        &[
+            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("pid", std::process::id().to_string()),
+        ],
     ));
     events
 }
 
-/// Writes the last event and lets go of the data directory.
-async fn finish_store(store: Store, reason: &str, at: Timestamp) {
-    let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-    let stopped = Event {
-        id: EventId(store.last_event_id().0 + 1),
-        at,
-        kind: EventKind::HubStopped,
-        resource: None,
-        message: format!("The hub stopped{because}."),
-        details: BTreeMap::new(),
+/// Writes the last events and lets go of the data directory.
+async fn finish_store(store: Store, reason: &str, failed: Option<&str>, at: Timestamp) {
+    let mut id = store.last_event_id();
+    let mut event = |kind, message, details| {
+        id.0 += 1;
+        Event { id, at, kind, resource: None, message, details }
     };
+    let part = failed.map(|why| {
+        let details = BTreeMap::from([("part".to_owned(), "task".to_owned())]);
+        let message = sentence(&format!("The hub cannot go on: {why}"));
+        event(EventKind::CoordinatorUnhealthy, message, details)
+    });
+    let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    let message = sentence(&format!("The hub stopped{because}"));
+    let stopped = event(EventKind::HubStopped, message, BTreeMap::new());
+    let events = part.into_iter().chain([stopped]).collect();
     // What is dropped here is counted and logged by the store.
-    let _ = store.submit(WriteBatch { events: vec![stopped], ..WriteBatch::default() });
+    let _ = store.submit(WriteBatch { events, ..WriteBatch::default() });
     close_store(store).await;
 }
 

@@ -6,11 +6,17 @@ use std::time::Duration;
 
 use sickbay_engine::{Assessment, GpuAssessment};
 use sickbay_model::{
-    CheckResult, Event, Frame, GpuDevice, Inventory, Kind, Level, Observation, ProbeOutcome,
-    ProbeReport, ProcessInfo, ProcessSummary, Resource, ResourceId, Status, Unit, catalogue,
+    CheckResult, Event, Frame, GpuDevice, Kind, Level, Observation, ProbeOutcome, ProbeReport,
+    Resource, ResourceId, Status, catalogue,
 };
-use sickbay_store::{HistoryAnswer, HistoryQuery};
 use sickbay_wire::v1;
+
+mod inventory;
+mod silence;
+
+use inventory::{inventory, processes};
+pub(crate) use silence::empty_observation;
+pub use silence::{never_collected, silenced};
 
 /// A node and its GPUs, as a client sees them after an assessment; the node comes first.
 #[must_use]
@@ -240,91 +246,6 @@ fn probe(report: &ProbeReport) -> v1::ProbeView {
     }
 }
 
-fn inventory(inventory: &Inventory) -> v1::InventoryView {
-    let host = &inventory.host;
-    v1::InventoryView {
-        hostname: host.hostname.clone(),
-        os: host.os.clone(),
-        kernel: host.kernel.clone(),
-        architecture: host.architecture.clone(),
-        cpu_model: host.cpu_model.clone(),
-        cpu_count: host.cpu_count,
-        memory_bytes: host.memory_bytes,
-        boot_id: host.boot_id.clone(),
-        virtualization: host.virtualization.clone(),
-        gpus: inventory.gpus.iter().map(gpu).collect(),
-        filesystems: inventory
-            .filesystems
-            .iter()
-            .map(|filesystem| v1::FilesystemView {
-                mount_point: filesystem.mount_point.clone(),
-                kind: filesystem.kind.clone(),
-                source: filesystem.source.clone(),
-                remote: filesystem.remote,
-                read_only: filesystem.read_only,
-                unanswered: filesystem.unanswered.clone(),
-            })
-            .collect(),
-        disks: inventory
-            .disks
-            .iter()
-            .map(|disk| v1::DiskView {
-                name: disk.name.clone(),
-                model: disk.model.clone(),
-                size_bytes: disk.size_bytes,
-                rotational: disk.rotational,
-            })
-            .collect(),
-        interfaces: inventory
-            .interfaces
-            .iter()
-            .map(|interface| v1::InterfaceView {
-                name: interface.name.clone(),
-                operational_state: interface.operational_state.clone(),
-                physical: interface.physical,
-                default_route: interface.default_route,
-            })
-            .collect(),
-    }
-}
-
-fn gpu(device: &GpuDevice) -> v1::GpuView {
-    v1::GpuView {
-        index: device.index,
-        vendor: device.vendor,
-        model: device.model.clone(),
-        uuid: device.uuid.clone(),
-        pci_address: device.pci_address.clone(),
-        driver_version: device.driver_version.clone(),
-        memory_bytes: device.memory_bytes,
-    }
-}
-
-fn processes(summary: &ProcessSummary) -> v1::ProcessesView {
-    let list = |processes: &[ProcessInfo]| processes.iter().map(process).collect();
-    v1::ProcessesView {
-        top: list(&summary.top),
-        blocked: list(&summary.blocked),
-        zombies: list(&summary.zombies),
-        training: list(&summary.training),
-        missing_patterns: summary.missing_patterns.clone(),
-    }
-}
-
-fn process(process: &ProcessInfo) -> v1::ProcessView {
-    v1::ProcessView {
-        pid: process.pid,
-        name: process.name.clone(),
-        command: process.command.clone(),
-        state: process.state.to_string(),
-        cpu_percent: process.cpu_percent,
-        resident_bytes: process.resident_bytes,
-        gpus: process.gpus.clone(),
-        gpu_memory_bytes: process.gpu_memory_bytes,
-        matched: process.matched.clone(),
-    }
-}
-
 /// The system's score as a client sees it.
 #[must_use]
 pub fn system_score(score: &sickbay_engine::SystemScore) -> v1::SystemScore {
@@ -362,31 +283,5 @@ pub fn event(event: &Event) -> v1::EventView {
         resource: event.resource.as_ref().map(ToString::to_string),
         message: event.message.clone(),
         details: event.details.clone(),
-    }
-}
-
-/// A stored history as a client sees it.
-#[must_use]
-pub fn history(query: &HistoryQuery, answer: &HistoryAnswer, unit: Unit) -> v1::History {
-    v1::History {
-        resource: query.resource.to_string(),
-        metric: catalogue::find(query.metric).map_or("", |metric| metric.name).to_owned(),
-        instance: query.instance.clone(),
-        unit,
-        from: query.from,
-        to: query.to,
-        step_seconds: answer.step.map_or(0.0, |step| step.as_secs_f64()),
-        resolution: answer.resolution.as_str().to_owned(),
-        points: answer
-            .points
-            .iter()
-            .map(|point| v1::HistoryPoint {
-                at: point.at,
-                min: point.min,
-                mean: point.mean,
-                max: point.max,
-                count: point.count,
-            })
-            .collect(),
     }
 }

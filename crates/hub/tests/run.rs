@@ -4,9 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use sickbay_hub::{
-    HubEnvironment, HubError, HubSettings, Listening, SettingsUpdate, run,
-};
+use sickbay_hub::{HubEnvironment, HubError, HubSettings, Listening, SettingsUpdate, run};
 use sickbay_model::EventKind;
 use sickbay_runtime::{Clock, ManualClock, Shutdown, Supervisor};
 use sickbay_wire::v1::{EventView, Page, ResourceSummary, StatusReport};
@@ -162,7 +160,10 @@ async fn configuration_changes_and_clock_jumps_are_events() {
     };
     hub.updates.send(update).await.expect("taken");
     let reloaded = hub.event(EventKind::ConfigReloaded).await.message;
-    assert!(reloaded.contains("thresholds.disk") && reloaded.contains("listen.address"), "{reloaded}");
+    assert!(
+        reloaded.contains("thresholds.disk") && reloaded.contains("listen.address"),
+        "{reloaded}"
+    );
     hub.until("/api/v1/hub", |_, body| (!body.contains("unknown key")).then_some(())).await;
 
     hands.set_wall(1_800_000_000_000 - 3_600_000);

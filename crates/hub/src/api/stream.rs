@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use super::problem::ProblemResponse;
 use super::query::Query;
 use super::{ApiContext, accept, events, stored};
-use crate::fleet::ViewerGuard;
+use crate::fleet::{Change, ViewerGuard};
 use crate::server::{Connection, HttpCounters};
 
 const EVENT_STREAM: &str = "text/event-stream";
@@ -97,7 +97,7 @@ fn last_event_id(headers: &HeaderMap, query: &Query) -> Result<Option<EventId>, 
 /// One client's stream.
 struct Live {
     context: ApiContext,
-    changes: Receiver<Arc<StreamMessage>>,
+    changes: Receiver<Change>,
     hub_due: Interval,
     /// Written before anything new is looked for; at most one snapshot or one batch of events.
     waiting: VecDeque<Frame>,
@@ -185,7 +185,7 @@ impl Live {
                     self.push("hub", &status);
                 }
                 change = self.changes.recv() => match change {
-                    Ok(message) => self.take(&message),
+                    Ok(change) => self.take(&change),
                     Err(RecvError::Lagged(missed)) => self.lagged(missed),
                     Err(RecvError::Closed) => return None,
                 },
@@ -193,19 +193,17 @@ impl Live {
         }
     }
 
-    fn take(&mut self, message: &StreamMessage) {
-        match message {
-            StreamMessage::Resource(detail) => {
+    fn take(&mut self, change: &Change) {
+        match change {
+            Change::Resource(detail) => {
                 self.known.insert(detail.summary.id.clone());
-                self.push("resource", detail);
+                self.push("resource", &**detail);
             }
-            StreamMessage::Removed(id) => {
-                self.known.remove(id);
+            Change::Removed(id) => {
+                self.known.remove(id.as_str());
                 self.push("removed", id);
             }
-            StreamMessage::Event(event) => self.take_event(event),
-            // Sent by our own interval.
-            StreamMessage::Hub(_) => {}
+            Change::Event(event) => self.take_event(event),
         }
     }
 

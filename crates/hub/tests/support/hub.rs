@@ -10,12 +10,13 @@ use std::time::Duration;
 use sickbay_hub::api::{self, ApiContext};
 use sickbay_hub::server::{self, HttpCounters, ServeOptions, tls};
 use sickbay_hub::{
-    ConfigState, Fleet, FleetPublisher, HubStatusSource, Limits, ListenSettings, TlsSettings,
+    Change, ConfigState, Fleet, FleetPublisher, HubStatusSource, Limits, ListenSettings,
+    TlsSettings,
 };
 use sickbay_model::{Event, EventId, EventKind, Frame, Level, ResourceId, Timestamp};
 use sickbay_runtime::{Clock, Shutdown, Supervisor};
 use sickbay_store::{Store, StoreOptions, WriteBatch};
-use sickbay_wire::v1::{EventView, ResourceDetail, StreamMessage, SystemScore};
+use sickbay_wire::v1::{ResourceDetail, SystemScore};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -111,12 +112,13 @@ impl TestHub {
     /// Publishes a resource, as the monitor loop does.
     pub(crate) fn put(&self, detail: ResourceDetail) {
         let id: ResourceId = detail.summary.id.parse().expect("an id");
-        let message = StreamMessage::Resource(Box::new(detail.clone()));
+        let detail = Arc::new(detail);
+        let change = Change::Resource(Arc::clone(&detail));
         self.publisher.lock().expect("no panic").publish(
             |next| {
-                next.resources.insert(id, Arc::new(detail));
+                next.resources.insert(id, detail);
             },
-            [message],
+            [change],
         );
     }
 
@@ -137,7 +139,7 @@ impl TestHub {
             |next| {
                 next.resources.remove(&parsed);
             },
-            [StreamMessage::Removed(id.to_owned())],
+            [Change::Removed(id.parse().expect("an id"))],
         );
     }
 
@@ -146,17 +148,7 @@ impl TestHub {
         let events = self.submit_events(ids);
         assert!(self.store.flush(), "events are written");
         if live {
-            let messages = events.into_iter().map(|event| {
-                StreamMessage::Event(EventView {
-                    id: event.id.0,
-                    at: event.at,
-                    kind: event.kind,
-                    resource: event.resource.map(|id| id.to_string()),
-                    message: event.message,
-                    details: event.details,
-                })
-            });
-            self.publisher.lock().expect("no panic").send(messages);
+            self.publisher.lock().expect("no panic").send(events.iter().map(Change::event));
         }
     }
 
