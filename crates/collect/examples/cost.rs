@@ -23,9 +23,8 @@ async fn main() {
         ));
     }
     let rounds: u32 = args.first().and_then(|text| text.parse().ok()).unwrap_or(200);
-    let Ok(program) = std::env::current_exe() else { return };
     let settings = LocalSettings {
-        child: Some(ChildCommand { program, args: vec!["__probe".into()], env: Vec::new() }),
+        child: ChildCommand::this_program(vec!["__probe".into()]).ok(),
         torch: TorchSettings { mode: TorchMode::Never, ..TorchSettings::default() },
         ..LocalSettings::default()
     };

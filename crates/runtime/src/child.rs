@@ -17,6 +17,7 @@ pub use one_shot::{OneShot, ProgramOutput};
 mod serve;
 pub use serve::serve_worker;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -30,6 +31,31 @@ pub struct ChildCommand {
     pub args: Vec<String>,
     /// Added to the environment.
     pub env: Vec<(String, String)>,
+}
+
+/// The link to the program that this process runs: it works also after the file was replaced by an
+/// upgrade or taken away, and what it starts is then still the program of old.
+const OWN_PROGRAM: &str = "/proc/self/exe";
+
+impl ChildCommand {
+    /// This very program again, with these arguments, whatever has become of its file.
+    ///
+    /// # Errors
+    /// Where neither the system's link to the program nor the program's path can be found.
+    pub fn this_program(args: Vec<String>) -> std::io::Result<Self> {
+        let link = PathBuf::from(OWN_PROGRAM);
+        // The link is missing where there is no /proc: in some sandboxes, and outside of Linux.
+        let program = if link.exists() { link } else { std::env::current_exe()? };
+        Ok(Self { program, args, env: Vec::new() })
+    }
+
+    /// What the child is called in lists of processes, where its program's path says nothing.
+    fn shown_as(&self) -> Option<OsString> {
+        if self.program.as_os_str() != OWN_PROGRAM {
+            return None;
+        }
+        std::env::args_os().next().filter(|name| !name.is_empty())
+    }
 }
 
 /// What a child may take.

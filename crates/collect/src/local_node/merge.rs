@@ -78,6 +78,7 @@ impl Merger {
                 took: Duration::ZERO,
             }],
             processes: None,
+            matching: 0.0,
             gpu_processes: Vec::new(),
             refused: 0,
         }
@@ -92,6 +93,8 @@ pub(super) struct Merge<'merger> {
     inventory: Inventory,
     probes: Vec<ProbeReport>,
     processes: Option<&'merger ProcessSummary>,
+    /// How many processes match a pattern: all of them, not only those that are named.
+    matching: f64,
     gpu_processes: Vec<GpuProcess>,
     /// Values that were refused before they came here.
     refused: u32,
@@ -124,6 +127,8 @@ impl<'merger> Merge<'merger> {
         sample.facts.lay_over(&mut self.inventory);
         if let Some(processes) = &sample.facts.processes {
             self.processes = Some(processes);
+            let counted = sample.readings.iter().find(|one| one.metric == PROCESSES_TRAINING);
+            self.matching = counted.map_or(0.0, |reading| reading.value);
         }
         if let Some(processes) = &sample.facts.gpu_processes {
             self.gpu_processes.extend_from_slice(processes);
@@ -199,7 +204,6 @@ impl<'merger> Merge<'merger> {
             return;
         }
         let mut summary = self.processes.cloned().unwrap_or_default();
-        let matching = summary.training.len();
         let on_gpu = on_gpus(&self.gpu_processes);
         let mut unmatched = 0_u32;
         for (&pid, (gpus, memory_bytes)) in &on_gpu {
@@ -229,8 +233,7 @@ impl<'merger> Merge<'merger> {
             }
         }
         if !on_gpu.is_empty() {
-            let matching = u32::try_from(matching).unwrap_or(u32::MAX);
-            let training = f64::from(matching.saturating_add(unmatched));
+            let training = self.matching + f64::from(unmatched);
             self.merger.frame.put(PROCESSES_TRAINING, "", training);
         }
         if *self.merger.processes != summary {
@@ -300,7 +303,11 @@ mod tests {
         };
         let on = |pid, gpu| GpuProcess { pid, gpu, memory_bytes: Some(100) };
         let mut merge = merger.begin(&roots, Timestamp::EPOCH);
-        merge.processes = Some(&summary);
+        let mut sample = Sample::default();
+        // More match than are named.
+        sample.put(PROCESSES_TRAINING, "", 100.0);
+        sample.facts.processes = Some(summary);
+        merge.sample(&sample);
         merge.gpu_processes = vec![on(10, 1), on(10, 0), on(12, 0), on(99, 1)];
         let resource = ResourceId::node("n").expect("valid");
         let observation = merge.finish(resource, None, Duration::ZERO);
@@ -322,7 +329,7 @@ mod tests {
             ]
         );
         assert_eq!(observation.processes.top[0].gpus, [0, 1], "also where it is listed already");
-        assert_eq!(observation.frame.get(PROCESSES_TRAINING), Some(3.0));
+        assert_eq!(observation.frame.get(PROCESSES_TRAINING), Some(102.0));
     }
 
     #[test]

@@ -34,7 +34,11 @@ impl Process {
     /// keeps no mount busy.
     pub(super) fn start(command: &ChildCommand) -> Result<(Self, Pipes), CallError> {
         let failed = |source| CallError::Spawn { program: command.program.clone(), source };
-        let mut child = Command::new(&command.program)
+        let mut program = Command::new(&command.program);
+        if let Some(name) = command.shown_as() {
+            program.arg0(name);
+        }
+        let mut child = program
             .args(&command.args)
             .envs(command.env.iter().map(|(name, value)| (name, value)))
             .current_dir("/")

@@ -11,6 +11,7 @@ const MAX_REQUEST_BYTES: u64 = 1 << 20;
 /// The process is killed when its parent dies (on Linux), also in the midst of an answer.
 pub fn serve_worker(handler: impl FnMut(&[u8]) -> Vec<u8>) -> ExitCode {
     die_with_parent();
+    be_named();
     // The raw file, not `Stdin`: its buffer would double every line.
     match serve(&mut BufReader::new(std::io::stdin()), &mut std::io::stdout().lock(), handler) {
         Ok(()) => ExitCode::SUCCESS,
@@ -48,6 +49,16 @@ fn die_with_parent() {
 
 #[cfg(not(target_os = "linux"))]
 fn die_with_parent() {}
+
+/// What the process is called: it is started through a link whose name says nothing.
+#[cfg(target_os = "linux")]
+fn be_named() {
+    // A name is a help for people; nothing depends on it.
+    let _ = rustix::thread::set_name(c"sickbay-child");
+}
+
+#[cfg(not(target_os = "linux"))]
+fn be_named() {}
 
 #[cfg(test)]
 mod tests {

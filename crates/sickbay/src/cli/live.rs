@@ -24,13 +24,11 @@ const COLLECT_GRACE: Duration = Duration::from_secs(2);
 /// Probes that may not have answered by the second look.
 const SLOW_PROBES: [ProbeId; 2] = [probe::LATENCY, probe::TORCH];
 
-/// How a probe child is started: this very program again.
+/// How a probe child is started: this very program again, also after an upgrade replaced its file.
 pub(crate) fn probe_child() -> Result<ChildCommand, Failure> {
-    let program = std::env::current_exe().map_err(|error| {
-        Failure::internal(format!("cannot find the program's own file: {error}"))
-    })?;
     // A child needs nothing that could be secret.
-    Ok(ChildCommand { program, args: vec![PROBE_COMMAND.to_owned()], env: Vec::new() })
+    ChildCommand::this_program(vec![PROBE_COMMAND.to_owned()])
+        .map_err(|error| Failure::internal(format!("cannot find the program's own file: {error}")))
 }
 
 /// How long a look waits for probes that take their time (round trips, `import torch`).
