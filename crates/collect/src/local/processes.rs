@@ -5,7 +5,7 @@
 //! reading one needs the process's memory lock and can hang, so this runs in the killable child.
 //! Environments are never read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use sickbay_model::catalogue::{
@@ -34,11 +34,17 @@ const MAX_PATTERNS: usize = 128;
 /// The most processes that are looked at in one scan; Linux's own limit is 4 Mi.
 const MAX_PROCESSES: usize = 1 << 18;
 
+/// A thread of the kernel that was found at rest is read again every so many scans: there are
+/// thousands on large machines, and reading them was most of a scan's cost.
+const RESTING_THREAD_SCANS: u64 = 4;
+
 /// Scans the processes.
 #[derive(Debug)]
 pub(super) struct Processes {
     patterns: Vec<Pattern>,
     known: HashMap<u32, Known>,
+    /// Threads of the kernel that were at rest when they were read last.
+    resting: HashSet<u32>,
     scans: u64,
     previous_at: Option<Duration>,
     ticks_per_second: f64,
@@ -67,6 +73,7 @@ impl Processes {
         Self {
             patterns: patterns.iter().take(MAX_PATTERNS).map(Pattern::new).collect(),
             known: HashMap::new(),
+            resting: HashSet::new(),
             scans: 0,
             previous_at: None,
             ticks_per_second: rustix::param::clock_ticks_per_second() as f64,
@@ -95,7 +102,15 @@ impl LocalCollector for Processes {
         self.scans += 1;
         let mut scan = Scan::default();
         let mut buffer = std::mem::take(&mut self.stat_buffer);
+        let rested = std::mem::take(&mut self.resting);
         for pid in pids {
+            // Spread over the scans by their number.
+            let due = (u64::from(pid) + self.scans).is_multiple_of(RESTING_THREAD_SCANS);
+            if !due && rested.contains(&pid) {
+                self.resting.insert(pid);
+                scan.count_resting();
+                continue;
+            }
             // A process that ended since it was listed is no news.
             match table.stat(pid, &mut buffer).map(pid_stat::parse) {
                 Some(Ok(stat)) => self.look_at(&stat, seconds, &table, &mut scan),
@@ -156,6 +171,9 @@ impl Processes {
         if !stat.kernel_thread {
             self.remember(stat, seconds, table, &mut candidate);
         }
+        if stat.kernel_thread && matches!(stat.state, 'S' | 'I') {
+            self.resting.insert(stat.pid);
+        }
         scan.count(&candidate, stat.kernel_thread);
     }
 
@@ -208,5 +226,60 @@ impl Processes {
             .enumerate()
             .filter(|(_, pattern)| pattern.matches(line))
             .fold(0, |mask, (place, _)| mask | 1 << place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `/proc/PID/stat` of a thread of the kernel, or of a program.
+    fn stat(pid: u32, state: char, kernel_thread: bool) -> String {
+        let flags = if kernel_thread { 0x0020_0000 } else { 0 };
+        format!(
+            "{pid} (t) {state} 2 0 0 0 -1 {flags} 0 0 0 0 1 1 0 0 20 0 1 0 7 0 9 {}",
+            "0 ".repeat(28)
+        )
+    }
+
+    #[test]
+    fn resting_threads_of_the_kernel_are_read_rarely_and_never_lost() {
+        let tree = tempfile::tempdir().unwrap();
+        let roots = Roots::under(tree.path());
+        let write = |pid: u32, state, kernel_thread| {
+            let directory = roots.proc.join(pid.to_string());
+            std::fs::create_dir_all(&directory).unwrap();
+            std::fs::write(directory.join("stat"), stat(pid, state, kernel_thread)).unwrap();
+        };
+        for pid in 2..10 {
+            write(pid, if pid % 2 == 0 { 'I' } else { 'S' }, true);
+        }
+        write(100, 'S', false);
+        let mut scanner = Processes::new(&[]);
+        let mut at = 0;
+        let mut scan = || {
+            at += 15;
+            let mut sample = Sample::default();
+            scanner.collect(&roots, Duration::from_secs(at), &mut sample).unwrap();
+            let value = |metric| {
+                let mut readings = sample.readings.iter();
+                readings.find(|reading| reading.metric == metric).unwrap().value
+            };
+            (value(PROCESSES), value(PROCESSES_BLOCKED))
+        };
+        assert_eq!(scan(), (9.0, 0.0));
+        // All become stuck at once: the program is seen at once, each thread in its turn.
+        for pid in 2..10 {
+            write(pid, 'D', true);
+        }
+        write(100, 'D', false);
+        let seen = [scan().1, scan().1, scan().1, scan().1];
+        assert_eq!(seen, [3.0, 5.0, 7.0, 9.0], "and what is stuck stays in sight");
+        // Woken, they are seen to be so at once; one that is gone is not counted.
+        for pid in 2..10 {
+            write(pid, 'S', true);
+        }
+        std::fs::remove_dir_all(roots.proc.join("9")).unwrap();
+        assert_eq!(scan(), (8.0, 1.0));
     }
 }

@@ -77,6 +77,11 @@ impl Scan {
         self.last_malformed = format!("process {pid}: {error}");
     }
 
+    /// Counts a thread of the kernel that was at rest and was not read this time.
+    pub(super) fn count_resting(&mut self) {
+        self.processes += 1;
+    }
+
     /// Counts a process, and keeps it if it is to be named.
     pub(super) fn count(&mut self, candidate: &Candidate, kernel_thread: bool) {
         self.processes += 1;
