@@ -122,6 +122,16 @@ impl HubStatusSource {
         if waiting.is_empty() { Ok(()) } else { Err(waiting) }
     }
 
+    /// What does not keep the hub from being asked, but should be known: in sentences.
+    #[must_use]
+    pub fn caveats(&self) -> Vec<String> {
+        let store = self.inner.store.health();
+        let config = self.config();
+        let store = (store.status != Status::Healthy).then(|| format!("store: {}", store.message));
+        let config = config.error.as_ref().map(|error| format!("configuration: {error}"));
+        store.into_iter().chain(config).collect()
+    }
+
     /// A number that grows while the work loop progresses.
     #[must_use]
     pub fn progress(&self) -> u64 {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use sickbay_collect::{LocalNode, NodeSource as _};
 use sickbay_engine::sentence;
-use sickbay_model::{Event, EventId, EventKind, ResourceId, Timestamp};
+use sickbay_model::{Event, EventId, EventKind, ResourceId, Status, Timestamp};
 use sickbay_runtime::{Clock, OnEnd, Shutdown, Supervisor, TaskSpec, TaskState};
 use sickbay_store::{OpenError, OpenReport, Store, WallClock, WriteBatch};
 use tokio::net::TcpListener;
@@ -360,8 +360,13 @@ async fn finish_store(store: Store, reason: &str, failed: Option<&str>, at: Time
 }
 
 async fn close_store(store: Store) {
-    if let Err(error) = tokio::task::spawn_blocking(move || store.close()).await {
+    let closing = store.clone();
+    if let Err(error) = tokio::task::spawn_blocking(move || closing.close()).await {
         tracing::error!(%error, "closing the store failed");
+    }
+    let health = store.health();
+    if health.status != Status::Healthy {
+        tracing::error!(why = health.message, "not everything was written before the end");
     }
 }
 

@@ -1,5 +1,7 @@
 //! A whole hub on a real port with a real store: started, asked, stopped, started again.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -139,6 +141,24 @@ async fn a_port_in_use_is_said_and_the_data_is_let_go() {
     assert!(matches!(error, HubError::PortInUse { .. }), "{error}");
     assert!(error.to_string().contains("--listen"), "says what to do: {error}");
     start(settings(data.path()), Clock::system()).await.expect("the data is free").stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_that_cannot_keep_anything_judges_serves_and_says_so() {
+    let data = tempfile::tempdir().expect("a folder");
+    let blocked = data.path().join("file");
+    std::fs::write(&blocked, b"").expect("written");
+    let hub = start(settings(&blocked.join("data")), Clock::system()).await.expect("starts");
+    let ready =
+        hub.until("/readyz?verbose", |status, body| (status == 200).then(|| body.to_owned())).await;
+    assert!(ready.contains("[!]store: nothing is kept on disk"), "{ready}");
+    let status: StatusReport =
+        hub.until("/status", |_, body| serde_json::from_str(body).ok()).await;
+    assert_eq!(status.hub.store.status.as_str(), "degraded");
+    assert!(status.resources.iter().any(|node| node.score.is_some()), "{:?}", status.resources);
+    let told = hub.event(EventKind::CoordinatorUnhealthy).await.message;
+    assert!(told.starts_with("Nothing is kept on disk") && told.ends_with('.'), "{told}");
+    hub.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,6 +7,7 @@
 //! `tracing` at all; secrets have a type of their own whose `Debug` is empty.
 
 mod day_limit;
+mod one_line;
 
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 use day_limit::DayLimit;
+use one_line::OneLine;
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -179,7 +181,9 @@ type AnyLayer = Box<
 
 fn layer(format: Format, writer: NonBlocking, colours: bool) -> AnyLayer {
     match format {
-        Format::Text => fmt::layer().with_ansi(colours).with_writer(writer).boxed(),
+        Format::Text => {
+            fmt::layer().with_ansi(colours).with_writer(move || OneLine(writer.clone())).boxed()
+        }
         Format::Json => fmt::layer()
             .json()
             .flatten_event(true)

@@ -20,10 +20,11 @@ const HEALTH_JSON: &str = "application/health+json";
 const TEXT: &str = "text/plain; charset=utf-8";
 const KNOWN: &[&str] = &["verbose"];
 
-/// What was asked: a name, and why the answer is no, if it is.
+/// What was asked: a name, why the answer is no, if it is, and what is to be known beside.
 struct Answered {
     name: &'static str,
     failures: Vec<String>,
+    caveats: Vec<String>,
 }
 
 /// Whether the process works. Tests no dependency.
@@ -89,7 +90,7 @@ fn live(
     headers: &HeaderMap,
     query: Option<&str>,
 ) -> Result<Response, ProblemResponse> {
-    let answered = Answered { name: "process", failures: Vec::new() };
+    let answered = Answered { name: "process", failures: Vec::new(), caveats: Vec::new() };
     respond(context, headers, query, "the hub works", &answered)
 }
 
@@ -99,7 +100,7 @@ fn readiness(
     query: Option<&str>,
 ) -> Result<Response, ProblemResponse> {
     let failures = context.shared.hub.readiness().err().unwrap_or_default();
-    let answered = Answered { name: "readiness", failures };
+    let answered = Answered { name: "readiness", failures, caveats: context.shared.hub.caveats() };
     respond(context, headers, query, "the hub is ready", &answered)
 }
 
@@ -124,7 +125,8 @@ fn respond(
     Ok((status, [(header::CONTENT_TYPE, TEXT)], body).into_response())
 }
 
-/// Text as Kubernetes writes it: `[+]name ok`, `[-]name failed: reason`.
+/// Text as Kubernetes writes it: `[+]name ok`, `[-]name failed: reason`; and `[!]` for what is to be
+/// known though the answer is yes.
 fn text(verbose: bool, well: &str, answered: &Answered) -> String {
     let name = answered.name;
     let mut text = String::new();
@@ -133,6 +135,9 @@ fn text(verbose: bool, well: &str, answered: &Answered) -> String {
     }
     for failure in &answered.failures {
         let _ = writeln!(text, "[-]{name} failed: {failure}");
+    }
+    for caveat in answered.caveats.iter().filter(|_| verbose) {
+        let _ = writeln!(text, "[!]{}", caveat.replace('\n', " "));
     }
     let _ = match (answered.failures.is_empty(), verbose) {
         (true, false) => writeln!(text, "ok"),
@@ -144,22 +149,25 @@ fn text(verbose: bool, well: &str, answered: &Answered) -> String {
 
 fn document(context: &ApiContext, well: &str, answered: &Answered) -> HealthDocument {
     let time = context.now();
-    let word = |failed: bool| if failed { "fail" } else { "pass" }.to_owned();
-    let mut checks: Vec<HealthDocumentCheck> = answered
-        .failures
-        .iter()
-        .map(|reason| HealthDocumentCheck {
-            status: word(true),
-            output: Some(reason.clone()),
-            time,
-        })
-        .collect();
+    let check = |status: &str, output: Option<&String>| HealthDocumentCheck {
+        status: status.to_owned(),
+        output: output.cloned(),
+        time,
+    };
+    let failures = answered.failures.iter().map(|reason| check("fail", Some(reason)));
+    let caveats = answered.caveats.iter().map(|caveat| check("warn", Some(caveat)));
+    let mut checks: Vec<HealthDocumentCheck> = failures.chain(caveats).collect();
     if checks.is_empty() {
-        checks.push(HealthDocumentCheck { status: word(false), output: None, time });
+        checks.push(check("pass", None));
     }
     let failed = !answered.failures.is_empty();
+    let word = match (failed, answered.caveats.is_empty()) {
+        (true, _) => "fail",
+        (false, false) => "warn",
+        (false, true) => "pass",
+    };
     HealthDocument {
-        status: word(failed),
+        status: word.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         output: if failed { answered.failures.join("; ") } else { well.to_owned() },
         checks: BTreeMap::from([(answered.name.to_owned(), checks)]),

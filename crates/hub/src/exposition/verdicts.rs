@@ -1,6 +1,8 @@
 //! What was judged: scores, levels, readiness, checks, and how the collection went.
 
-use sickbay_model::{Level, Status};
+use std::sync::Arc;
+
+use sickbay_model::{Level, ResourceId, Status};
 use sickbay_wire::v1::ResourceDetail;
 
 use super::encoder::{Encoder, Family, Type};
@@ -121,9 +123,9 @@ fn write_checks(out: &mut Encoder, snapshot: &FleetSnapshot) {
         name: "sickbay_check_status",
         kind: Type::StateSet,
         unit: None,
-        help: "The answer of a check.",
+        help: "The answer of a check; absent while what is known of its resource is not fresh.",
     });
-    for (id, detail) in &snapshot.resources {
+    for (id, detail) in fresh(snapshot) {
         for check in &detail.checks {
             let labels = [
                 ("resource", id.as_str()),
@@ -143,7 +145,7 @@ fn write_probes(out: &mut Encoder, snapshot: &FleetSnapshot) {
         unit: Some("seconds"),
         help: "Time that a probe of the last collection took.",
     });
-    for (id, detail) in &snapshot.resources {
+    for (id, detail) in fresh(snapshot) {
         for probe in &detail.probes {
             let labels = [("resource", id.as_str()), ("probe", probe.probe.as_str())];
             out.sample(&labels, probe.took_ms / 1000.0);
@@ -155,12 +157,17 @@ fn write_probes(out: &mut Encoder, snapshot: &FleetSnapshot) {
         unit: None,
         help: "1 if a probe of the last collection answered; absent where it does not apply.",
     });
-    for (id, detail) in &snapshot.resources {
+    for (id, detail) in fresh(snapshot) {
         for probe in detail.probes.iter().filter(|probe| probe.outcome != "not_applicable") {
             let labels = [("resource", id.as_str()), ("probe", probe.probe.as_str())];
             out.sample(&labels, flag(probe.outcome == "answered"));
         }
     }
+}
+
+/// What was found some time ago must not pass for what is: only fresh resources.
+fn fresh(snapshot: &FleetSnapshot) -> impl Iterator<Item = (&ResourceId, &Arc<ResourceDetail>)> {
+    snapshot.resources.iter().filter(|(_, detail)| detail.summary.stale.is_none())
 }
 
 pub(super) fn flag(holds: bool) -> f64 {

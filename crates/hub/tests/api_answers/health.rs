@@ -1,5 +1,7 @@
 use std::sync::atomic::Ordering;
 
+use sickbay_hub::ConfigState;
+
 use crate::client::{get, get_with};
 use crate::hub;
 
@@ -49,4 +51,21 @@ async fn the_hub_tells_of_itself() {
     assert_eq!(status["ready"], true);
     assert_eq!(status["pid"], std::process::id());
     assert!(status["cost"]["resident_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{status}");
+}
+
+#[tokio::test]
+async fn ready_with_something_to_be_known_says_so() {
+    let hub = hub::start().await;
+    let refused = ConfigState { file: None, error: Some("line 3:\nunknown key".to_owned()) };
+    hub.status.set_config(refused);
+    for (path, accept, said) in [
+        ("/readyz", "*/*", "ok\n"),
+        ("/readyz?verbose", "*/*", "[!]configuration: line 3: unknown key\n"),
+        ("/readyz", "application/health+json", "\"status\":\"warn\""),
+        ("/livez", "application/health+json", "\"status\":\"pass\""),
+    ] {
+        let reply = get_with(hub.addr, path, &[("Accept", accept)]).await;
+        assert_eq!(reply.status, 200, "{path}: {reply:?}");
+        assert!(reply.text().contains(said), "{path} {accept}: {}", reply.text());
+    }
 }

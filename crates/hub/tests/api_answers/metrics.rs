@@ -142,3 +142,22 @@ async fn a_new_revision_shows_at_once() {
     hub.put(worse);
     assert_eq!(score(ask().await.text()), Some(3.5));
 }
+
+#[tokio::test]
+async fn what_is_not_fresh_has_no_answers_of_checks() {
+    let hub = hub::start().await;
+    let checks = |text: &str, id: &str| {
+        let label = format!("resource=\"{id}\"");
+        text.lines()
+            .filter(|line| line.starts_with("sickbay_check_status") && line.contains(&label))
+            .count()
+    };
+    let reply = get(hub.addr, "/metrics").await;
+    assert!(checks(reply.text(), "node/gpu-07") > 0);
+    let mut silent = fleet::example().remove(0);
+    let id = silent.summary.id.clone();
+    silent.summary.stale = Some("no collection has ended for 40 s".to_owned());
+    hub.put(silent);
+    let reply = get(hub.addr, "/metrics").await;
+    assert_eq!(checks(reply.text(), &id), 0, "{id}");
+}

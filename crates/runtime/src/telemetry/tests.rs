@@ -47,6 +47,19 @@ fn a_line_is_text_or_json() {
 }
 
 #[test]
+fn a_message_cannot_pass_for_another_line() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let forged = "x\n2026-11-22T00:00:00Z  INFO sickbay: all is well\r\u{1b}[2K";
+    let text = log_to(directory.path(), Format::Text, |_| {
+        tracing::warn!("process {forged} hangs");
+        tracing::info!("next");
+    });
+    let beginnings: Vec<_> = text.lines().map(|line| line.starts_with("20")).collect();
+    assert_eq!(beginnings, [true, false, true], "{text}");
+    assert!(!text.contains(['\r', '\u{1b}']), "{text}");
+}
+
+#[test]
 fn the_level_changes_while_running_and_a_bad_one_changes_nothing() {
     let directory = tempfile::tempdir().expect("a directory");
     let text = log_to(directory.path(), Format::Text, |guard| {

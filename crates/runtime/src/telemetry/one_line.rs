@@ -1,0 +1,38 @@
+//! What is logged cannot pass for another log line.
+//!
+//! Names of processes, mounts and hosts are anyone's choice and may hold line ends. A message of
+//! several lines stays readable: its further lines are indented, so that none begins like a line of
+//! the log. (Escape sequences are taken out before, by the formatter.)
+
+use std::io::{self, Write};
+
+/// What stands before each further line of one message.
+const INDENT: &[u8] = b"\n    ";
+
+/// A writer that is given one whole log line at a time.
+pub(super) struct OneLine<W>(pub(super) W);
+
+impl<W: Write> Write for OneLine<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let body = line.strip_suffix(b"\n").unwrap_or(line);
+        if !body.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+            self.0.write_all(line)?;
+            return Ok(line.len());
+        }
+        let mut safe = Vec::with_capacity(line.len() + 64);
+        for &byte in body {
+            match byte {
+                b'\n' => safe.extend_from_slice(INDENT),
+                b'\r' => safe.extend_from_slice(b"\\r"),
+                other => safe.push(other),
+            }
+        }
+        safe.extend_from_slice(&line[body.len()..]);
+        self.0.write_all(&safe)?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
