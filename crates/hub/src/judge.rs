@@ -9,7 +9,9 @@ use sickbay_engine::{
     NodeMemory, NodeShare, PaceMemory, Policy, Silence, SystemInput, assess, next_interval,
     silence, system_score,
 };
-use sickbay_model::{Event, EventId, Frame, Observation, Resource, ResourceId, Timestamp};
+use sickbay_model::{
+    Event, EventId, EventKind, Frame, Observation, Resource, ResourceId, Timestamp,
+};
 use sickbay_runtime::{Clock, TaskStatus};
 use sickbay_store::{MetricJudgement, Store, WriteBatch};
 use sickbay_wire::v1::ResourceDetail;
@@ -353,14 +355,16 @@ fn ids_missing(before: &[Arc<ResourceDetail>], now: &[Arc<ResourceDetail>]) -> V
         .collect()
 }
 
-/// Whoever reads only the log must not miss what happened.
+/// Whoever reads only the log must not miss what happened; what is wrong with the hub is a warning.
 fn log(events: &[Event]) {
+    use EventKind::{ConfigRejected, CoordinatorUnhealthy, HubCrashed, HubLagging};
     for event in events {
-        match &event.resource {
-            Some(resource) => {
-                tracing::info!(kind = %event.kind, id = event.id.0, %resource, "{}", event.message);
-            }
-            None => tracing::info!(kind = %event.kind, id = event.id.0, "{}", event.message),
+        let resource = event.resource.as_ref().map(tracing::field::display);
+        let (kind, id, message) = (event.kind, event.id.0, &event.message);
+        if matches!(kind, ConfigRejected | CoordinatorUnhealthy | HubCrashed | HubLagging) {
+            tracing::warn!(%kind, id, resource, "{message}");
+        } else {
+            tracing::info!(%kind, id, resource, "{message}");
         }
     }
 }

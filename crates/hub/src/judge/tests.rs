@@ -2,8 +2,8 @@
 
 use sickbay_model::catalogue as metric;
 use sickbay_model::{
-    EventKind, Filesystem, FrameBuilder, GpuDevice, GpuVendor, Inventory, Level, MetricId,
-    ProbeOutcome, ProbeReport, Status, probe,
+    Filesystem, FrameBuilder, GpuDevice, GpuVendor, Inventory, Level, MetricId, ProbeOutcome,
+    ProbeReport, Status, probe,
 };
 use sickbay_runtime::ManualClock;
 use sickbay_store::{CheckQuery, EventQuery, HistoryQuery, StoreOptions};
