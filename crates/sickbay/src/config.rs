@@ -138,6 +138,8 @@ fn build(text: &str, file: Option<PathBuf>, sources: &Sources) -> (Loaded, Vec<M
         mistakes.push(Mistake::new(Origin::Default, "", "the schema is broken"));
         return (Loaded { settings, file, remarks: Vec::new() }, mistakes);
     };
+    // Before anything is laid over it: what is laid over would hide it.
+    mistakes.extend(check::check_sections(&mut tree, rule));
     let address = settings.hub.listen.addr.to_string();
     let environment = &sources.environment;
     let mut remarks = environment_overlay::overlay(
@@ -176,7 +178,13 @@ fn read_file(file: &Path) -> Result<String, Box<Mistake>> {
     let refuse = |why: String| {
         Box::new(Mistake::new(Origin::WholeFile, "", format!("cannot be read: {why}")))
     };
-    let size = std::fs::metadata(file).map_err(|error| refuse(error.to_string()))?.len();
+    let facts = std::fs::metadata(file).map_err(|error| refuse(error.to_string()))?;
+    // A pipe would be waited for, and a device may have no end.
+    if !facts.is_file() {
+        let what = if facts.is_dir() { "it is a directory" } else { "it is not a file" };
+        return Err(refuse(what.to_owned()));
+    }
+    let size = facts.len();
     if size > tree::MAX_FILE_BYTES as u64 {
         return Err(refuse(format!(
             "it has {size} bytes; at most {} are read",
@@ -248,6 +256,9 @@ fn read_token(raw: &RawConfig, tree: &Tree, settings: &mut Settings) -> Result<(
 pub fn read_secret_file(file: &Path) -> Result<String, String> {
     use std::os::unix::fs::MetadataExt as _;
     let facts = std::fs::metadata(file).map_err(|error| format!("cannot be read: {error}"))?;
+    if !facts.is_file() {
+        return Err("is not a file".to_owned());
+    }
     if facts.mode() & 0o077 != 0 {
         return Err("can be read by others; run chmod 600 on it".to_owned());
     }

@@ -18,6 +18,31 @@ pub(super) fn check(tree: &mut Tree, rule: Rule<'_>) -> Vec<Mistake> {
     mistakes
 }
 
+/// Takes out what stands where a section should be.
+pub(super) fn check_sections(tree: &mut Tree, rule: Rule<'_>) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    check_shape(tree, rule, "", &mut mistakes);
+    mistakes
+}
+
+fn check_shape(tree: &mut Tree, rule: Rule<'_>, path: &str, mistakes: &mut Vec<Mistake>) {
+    if rule.shape() != Shape::Section {
+        return;
+    }
+    let Value::Map(entries) = &mut tree.value else {
+        check_value(tree, rule, path, mistakes);
+        tree.value = Value::Null;
+        return;
+    };
+    for entry in entries {
+        if let Some(rule) = rule.property(&entry.key) {
+            let path =
+                if path.is_empty() { entry.key.clone() } else { format!("{path}.{}", entry.key) };
+            check_shape(&mut entry.value, rule, &path, mistakes);
+        }
+    }
+}
+
 /// Checks one value; returns whether it may stay.
 fn check_value(tree: &mut Tree, rule: Rule<'_>, path: &str, mistakes: &mut Vec<Mistake>) -> bool {
     if tree.value == Value::Null {
