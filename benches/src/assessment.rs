@@ -89,6 +89,7 @@ fn observation() -> Result<Observation> {
         processes: Arc::default(),
         torch: None,
         refused_readings: 0,
+        refused: Vec::new(),
         cost: Duration::ZERO,
     })
 }

@@ -49,6 +49,7 @@ impl NodeSource for ReplayNode {
                 processes: std::sync::Arc::default(),
                 torch: None,
                 refused_readings: 0,
+                refused: Vec::new(),
                 cost: Duration::ZERO,
             };
         };
@@ -93,6 +94,7 @@ mod tests {
             processes: std::sync::Arc::default(),
             torch: None,
             refused_readings: 0,
+            refused: Vec::new(),
             cost: Duration::ZERO,
         }
     }

@@ -20,6 +20,7 @@ mod gpu_presence;
 mod memory;
 mod network;
 mod process;
+mod refused;
 mod system;
 
 pub(crate) use gpu_presence::key as gpu_key;
@@ -50,6 +51,7 @@ pub(crate) const ALL: &[CheckFn] = &[
     gpu_presence::drivers,
     gpu_presence::missing,
     gpu::gpus,
+    refused::refused,
     collection::unanswered,
 ];
 
@@ -65,6 +67,8 @@ pub(crate) enum Scope {
     Interface,
     /// Something that the inventory does not list (latency targets).
     Unlisted,
+    /// Something that is over when it is not said any more.
+    Passing,
     /// A GPU's index in the inventory.
     Gpu,
     /// A GPU that was seen before, by its unique key.
@@ -225,7 +229,11 @@ check_kinds! {
     /// The driver asks for no recovery action.
     GpuRecoveryAction = "gpu_recovery_action", Gpu, NVIDIA, Gpu, None;
     /// A probe answers to everything it asks.
-    ProbeParts = "probe_parts", System, HOST, Unlisted, None;
+    ProbeParts = "probe_parts", System, HOST, Passing, None;
+    /// No reading of the node had to be refused because it cannot be true.
+    ReadingsRefused = "readings_refused", System, HOST, Passing, None;
+    /// No reading of the GPU had to be refused because it cannot be true.
+    GpuReadingsRefused = "gpu_readings_refused", Gpu, NVIDIA, Passing, None;
     /// Everything there is to judge was judged.
     JudgementLimit = "judgement_limit", System, HOST, Node, None;
 }

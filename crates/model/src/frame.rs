@@ -184,9 +184,13 @@ pub struct FrameBuilder {
     layout: Arc<Layout>,
     values: Vec<f64>,
     refused: u32,
+    refused_series: Vec<Series>,
 }
 
 impl FrameBuilder {
+    /// How many refused readings of a frame are remembered by name.
+    pub const MAX_REFUSED: usize = 64;
+
     /// A builder with an empty layout.
     #[must_use]
     pub fn new() -> Self {
@@ -199,6 +203,9 @@ impl FrameBuilder {
         let slot = if plausible { self.slot(metric, instance) } else { None };
         let Some(slot) = slot else {
             self.refused = self.refused.saturating_add(1);
+            if !plausible && self.refused_series.len() < Self::MAX_REFUSED {
+                self.refused_series.push(Series { metric, instance: instance.into() });
+            }
             return false;
         };
         let at = slot.0 as usize;
@@ -221,6 +228,11 @@ impl FrameBuilder {
     /// Puts a reading that came from elsewhere.
     pub fn put_reading(&mut self, reading: &Reading) -> bool {
         self.put(reading.metric, &reading.instance, reading.value)
+    }
+
+    /// Names the readings refused since the last call because they cannot be true.
+    pub fn take_refused(&mut self) -> Vec<Series> {
+        std::mem::take(&mut self.refused_series)
     }
 
     /// Ends the frame: returns it and how many values were refused, and starts the next one.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::frame::Frame;
+use crate::frame::{Frame, Series};
 use crate::inventory::Inventory;
 use crate::resource::ResourceId;
 use crate::time::Timestamp;
@@ -240,8 +240,10 @@ pub struct Observation {
     pub processes: Arc<ProcessSummary>,
     /// Torch, from the last time it was asked.
     pub torch: Option<Arc<TorchReport>>,
-    /// Readings that were refused because they cannot be true.
+    /// How many readings were refused because they cannot be true.
     pub refused_readings: u32,
+    /// Which they were, as far as they are named; bounded by [`crate::FrameBuilder::MAX_REFUSED`].
+    pub refused: Vec<Series>,
     /// CPU time that the collection cost, children included, where it is known.
     pub cost: Duration,
 }

@@ -184,6 +184,7 @@ impl<'merger> Merge<'merger> {
         if *merger.inventory != inventory {
             merger.inventory = Arc::new(inventory);
         }
+        let named = merger.frame.take_refused();
         let (frame, implausible) = merger.frame.finish(at);
         Observation {
             resource,
@@ -194,6 +195,7 @@ impl<'merger> Merge<'merger> {
             processes: Arc::clone(&merger.processes),
             torch,
             refused_readings: implausible.saturating_add(refused),
+            refused: named,
             cost,
         }
     }

@@ -150,6 +150,7 @@ fn is_there(entry: &CheckMemory, input: &Input<'_>, facts: &NodeFacts) -> bool {
             !input.probes.at(input.probes.links()).answered() && !instance.is_empty()
                 || input.inventory.interfaces.iter().any(|interface| interface.name == instance)
         }
+        Scope::Passing => false,
         // An empty instance stood for a probe that failed as a whole.
         Scope::Unlisted => !instance.is_empty(),
         Scope::Gpu => parse_index(instance)

@@ -126,7 +126,8 @@ impl Node {
     pub(crate) fn observe(&self, at: Timestamp) -> Observation {
         let mut builder = FrameBuilder::new();
         for ((metric, instance), value) in &self.readings {
-            assert!(builder.put(*metric, instance, *value), "{metric:?} of {instance}: {value}");
+            // What cannot be true is refused, as it is of a real sensor.
+            builder.put(*metric, instance, *value);
         }
         let report = |(probe, outcome): (&ProbeId, &ProbeOutcome)| ProbeReport {
             probe: probe.clone(),
@@ -137,6 +138,7 @@ impl Node {
         // In the usual order, as a collector reports them.
         let mut probes: Vec<_> = self.probes.iter().map(report).collect();
         probes.sort_by_key(|report| PROBES.iter().position(|probe| *probe == report.probe));
+        let refused = builder.take_refused();
         Observation {
             resource: ResourceId::node("gpu-07").expect("a valid name"),
             at,
@@ -145,7 +147,8 @@ impl Node {
             probes,
             processes: Arc::new(self.processes.clone()),
             torch: self.torch.clone().map(Arc::new),
-            refused_readings: 0,
+            refused_readings: u32::try_from(refused.len()).unwrap_or(u32::MAX),
+            refused,
             cost: Duration::from_micros(800),
         }
     }

@@ -268,6 +268,79 @@ fn a_probe_that_answers_in_part_counts_and_what_is_missing_is_named() {
     assert!(!mended.checks.iter().any(|it| it.check.as_str() == "probe_parts"));
 }
 
+/// Looks at one node over time: what it says after each change, applied for four looks.
+fn story(changes: &[fn(&mut Node)]) -> Vec<Assessment> {
+    let (policy, mut memory) = (Policy::default(), NodeMemory::default());
+    let mut node = Node::well(2);
+    let mut step = 0;
+    let mut verdicts = Vec::new();
+    for change in changes {
+        change(&mut node);
+        let mut last = None;
+        for _ in 0..4 {
+            step += 1;
+            let at = Timestamp::from_unix_ms(START + step * 5_000);
+            last = Some(assess(&policy, &mut memory, &node.observe(at)));
+        }
+        verdicts.push(last.expect("observed"));
+    }
+    verdicts
+}
+
+#[test]
+fn a_reading_that_cannot_be_true_is_named_and_costs_only_the_liar() {
+    let truth: fn(&mut Node) = |node| {
+        node.set_of(metric::GPU_UTILIZATION, "0", 0.0).set(metric::FILE_HANDLES_USED, 2.0);
+    };
+    let gpu_lies: fn(&mut Node) = |node| {
+        node.set_of(metric::GPU_UTILIZATION, "0", 300.0);
+    };
+    let host_lies: fn(&mut Node) = |node| {
+        node.set(metric::FILE_HANDLES_USED, -5.0);
+    };
+    for from_the_start in [true, false] {
+        let first = if from_the_start { gpu_lies } else { truth };
+        let verdicts = story(&[first, gpu_lies, truth]);
+        let lying = &verdicts[1];
+        let levels: Vec<_> = lying.gpus.iter().map(|gpu| gpu.level).collect();
+        assert_eq!(levels, [Level::Degraded, Level::Healthy], "{from_the_start}");
+        assert_ne!(lying.level, Level::Healthy);
+        let finding = lying.checks.iter().find(|it| it.check.as_str() == "gpu_readings_refused");
+        let finding = finding.expect("it is named");
+        assert_eq!((finding.status, &*finding.instance), (Status::Unknown, "0"));
+        assert!(finding.message.contains("gpu_utilization_percent"), "{}", finding.message);
+        assert_eq!(verdicts[2].level, Level::Healthy, "{}", verdicts[2].headline);
+        assert!(verdicts[2].gpus.iter().all(|gpu| gpu.level == Level::Healthy));
+    }
+    let verdicts = story(&[host_lies, truth]);
+    let named = verdicts[0].checks.iter().find(|it| it.check.as_str() == "readings_refused");
+    assert!(named.is_some_and(|it| it.message.contains("file_handles_used_percent")));
+    assert_ne!(verdicts[0].level, Level::Healthy);
+    assert_eq!(verdicts[1].level, Level::Healthy, "{}", verdicts[1].headline);
+}
+
+#[test]
+fn what_was_missing_of_an_answer_and_came_is_over() {
+    let verdicts = story(&[
+        |node| {
+            let missed = ProbeError {
+                kind: ProbeErrorKind::Malformed,
+                message: "cannot understand /proc/loadavg".to_owned(),
+                advice: None,
+            };
+            node.probes.insert(probe::CPU, ProbeOutcome::Partial(missed));
+        },
+        |node| {
+            node.answer(probe::CPU);
+        },
+    ]);
+    let parts = |verdict: &Assessment| {
+        verdict.checks.iter().filter(|it| it.check.as_str() == "probe_parts").count()
+    };
+    assert_eq!((parts(&verdicts[0]), parts(&verdicts[1])), (1, 0));
+    assert_eq!(verdicts[1].level, Level::Healthy);
+}
+
 #[test]
 fn nothing_to_judge_is_unknown_with_the_reason() {
     type Change = fn(&mut Node);

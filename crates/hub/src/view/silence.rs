@@ -73,6 +73,7 @@ pub(crate) fn empty_observation(node: &ResourceId, at: Timestamp) -> Observation
         processes: Arc::default(),
         torch: None,
         refused_readings: 0,
+        refused: Vec::new(),
         cost: Duration::ZERO,
     }
 }
