@@ -1,7 +1,8 @@
 //! Readings that were refused because they cannot be true.
 //!
 //! A sensor that lies must not look healthy: what it should have told is unknown, and the lie is
-//! named. Of a GPU it is the GPU's own finding, of anything else the node's.
+//! named. Of a GPU it is the GPU's own finding, of anything else the node's. Temperature sensors of
+//! mainboards are left out: ones that are not wired tell nonsense on many a sound machine.
 
 use sickbay_model::{Advice, GpuVendor, InstanceKind, Series, catalogue};
 
@@ -40,6 +41,7 @@ pub(super) fn refused(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Jud
     }
     let rest: Vec<&Series> = refused
         .iter()
+        .filter(|one| !is_board_sensor(one))
         .filter(|one| gpu_of(one).is_none_or(|index| !of_gpus.contains(&index)))
         .collect();
     if rest.is_empty() {
@@ -53,6 +55,10 @@ pub(super) fn refused(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Jud
     if let Some(slot) = judge.open_always(CheckKind::ReadingsRefused, "", feed, NO_GPU) {
         judge.close_unknown(slot, names(&rest), Some(Advice(ADVICE.into())));
     }
+}
+
+fn is_board_sensor(series: &Series) -> bool {
+    catalogue::find(series.metric).is_some_and(|metric| metric.instance == InstanceKind::Sensor)
 }
 
 /// The index of the GPU that a series is about.
