@@ -193,6 +193,76 @@ async fn configuration_changes_and_clock_jumps_are_events() {
     hub.stop().await;
 }
 
+/// Moves time on so that the node is due, wakes the loop, and waits for the fresh verdict.
+async fn look(hub: &Running, hands: &ManualClock) {
+    let last_check = |body: &str| {
+        let page: Page<ResourceSummary> = serde_json::from_str(body).ok()?;
+        page.items.first().map(|node| node.last_check)
+    };
+    let before = last_check(&hub.get("/api/v1/resources?kind=node").await.1);
+    hands.advance(Duration::from_secs(90));
+    let update = SettingsUpdate::Rejected { error: "wakes the loop".to_owned() };
+    hub.updates.send(update).await.expect("taken");
+    hub.until("/api/v1/resources?kind=node", |_, body| (last_check(body) != before).then_some(()))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_jumps_both_ways_costs_nothing_that_was_known() {
+    const START: i64 = 1_800_000_000_000;
+    const DAY: i64 = 86_400_000;
+    let data = tempfile::tempdir().expect("a folder");
+    let (clock, hands): (Clock, ManualClock) = Clock::manual(START);
+    let patient = || {
+        let mut settings = settings(data.path());
+        // The clock that counts requests by the second stands still in between.
+        settings.listen.limits.burst_requests = u32::MAX;
+        settings
+    };
+    let hub = start(patient(), clock.clone()).await.expect("starts");
+    hub.until("/readyz", |status, _| (status == 200).then_some(())).await;
+    for _ in 0..4 {
+        look(&hub, &hands).await;
+    }
+    let first = hub.event(EventKind::HubStarted).await;
+    let page: Page<ResourceSummary> =
+        serde_json::from_str(&hub.get("/api/v1/resources?kind=node").await.1).expect("a page");
+    let node = page.items.first().expect("this machine").id.clone();
+    let at = |ms: i64| sickbay_model::Timestamp::from_unix_ms(ms).to_string();
+    let path = format!(
+        "/api/v1/history?resource={node}&metric=memory_used_percent&from={}&to={}",
+        at(START - 1000),
+        at(START + 600_000)
+    );
+    let points = |_: u16, body: &str| {
+        let history: sickbay_wire::v1::History = serde_json::from_str(body).ok()?;
+        (history.points.len() >= 3).then_some(history.points.len())
+    };
+    let known = hub.until(&path, points).await;
+
+    for jump in [3652 * DAY, -DAY] {
+        hands.set_wall(START + jump);
+        for _ in 0..3 {
+            look(&hub, &hands).await;
+        }
+        let word = if jump > 0 { "forward" } else { "back" };
+        hub.until("/api/v1/events?limit=500", |_, body| {
+            let page: Page<EventView> = serde_json::from_str(body).ok()?;
+            let jumped = |event: &EventView| {
+                event.kind == EventKind::ClockJumped && event.message.contains(word)
+            };
+            (page.items.iter().any(jumped) && page.items.contains(&first)).then_some(())
+        })
+        .await;
+        assert!(hub.until(&path, points).await >= known, "{word}: history is kept");
+    }
+    hub.stop().await;
+    // The clock still stands a day back: nothing is thrown away at the start either.
+    let hub = start(patient(), clock).await.expect("starts again");
+    assert!(hub.until(&path, points).await >= known);
+    hub.stop().await;
+}
+
 #[test]
 fn what_is_not_loopback_needs_a_token() {
     let mut open = settings(Path::new("/nowhere"));

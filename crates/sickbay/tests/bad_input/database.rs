@@ -11,6 +11,9 @@ fn database(place: &Place) -> PathBuf {
     place.data_dir().join("sickbay.db")
 }
 
+/// Damages a database file.
+type Spoil = fn(&Path);
+
 /// Overwrites a file from one place to another.
 fn overwrite(path: &Path, from: u64, to: u64) {
     let mut file = OpenOptions::new().write(true).open(path).unwrap();
@@ -34,7 +37,7 @@ fn moved_aside(place: &Place) -> Vec<PathBuf> {
 
 #[test]
 fn a_damaged_database_is_moved_aside_and_the_hub_starts() {
-    let spoil: [(&str, fn(&Path)); 4] = [
+    let spoil: [(&str, Spoil); 4] = [
         ("bytes", |path| overwrite(path, 8192, size(path) - 4096)),
         ("half", |path| {
             OpenOptions::new().write(true).open(path).unwrap().set_len(size(path) / 2).unwrap();
