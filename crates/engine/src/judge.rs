@@ -306,8 +306,14 @@ impl<'a> Judge<'a> {
     }
 
     /// Everything that needs a past: confirms, holds, damps, tells.
-    fn settle(&mut self, slot: Slot, answer: Answer, remember: bool) {
+    fn settle(&mut self, slot: Slot, mut answer: Answer, remember: bool) {
+        let looks = u64::from(self.policy.state.confirm);
         let Some(entry) = self.entries.get_mut(slot.place) else { return };
+        if answer.status == Status::Unknown {
+            // At the first looks nothing is known that could be believed until unknown is confirmed.
+            answer.proof |= self.number <= looks;
+        }
+        let follows = answer.follows;
         let probe = self.probes.at(entry.probe);
         let was_flapping = entry.state.is_flapping();
         if probe.fresh {
@@ -337,7 +343,7 @@ impl<'a> Judge<'a> {
         }
         let told = entry.state.confirmed();
         let instance = text::instance(slot.kind.scope(), &entry.instance);
-        if !(was_flapping && entry.state.is_flapping()) {
+        if !follows && !(was_flapping && entry.state.is_flapping()) {
             let event =
                 show::transition(slot.kind, &entry.instance, entry.announced, told, &shown.message);
             entry.announced = told;

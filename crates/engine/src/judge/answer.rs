@@ -16,6 +16,8 @@ pub(crate) struct Answer {
     pub(crate) advice: Option<Advice>,
     /// Proof and not a sample: confirmed at once.
     pub(crate) proof: bool,
+    /// Follows from something that is told already (a probe that failed): shown, but no event.
+    pub(crate) follows: bool,
 }
 
 impl Answer {
@@ -27,6 +29,7 @@ impl Answer {
             evidence: Vec::new(),
             advice: None,
             proof: false,
+            follows: false,
         }
     }
 
@@ -39,6 +42,7 @@ impl Answer {
             evidence: Vec::new(),
             advice: None,
             proof: false,
+            follows: false,
         }
     }
 
@@ -108,6 +112,7 @@ impl Standing {
             evidence: self.evidence.clone(),
             advice: self.advice.clone(),
             proof: false,
+            follows: false,
         }
     }
 }

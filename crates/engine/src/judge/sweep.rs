@@ -94,12 +94,15 @@ impl Judge<'_> {
             }
             Fate::Unknown(reason) => {
                 entry.judged = number;
-                if !self.probes.at(entry.probe).answered() {
+                let follows = !self.probes.at(entry.probe).answered();
+                if follows {
                     // Silence of the whole probe is no sign that the thing is gone.
                     entry.delivered = number;
                 }
-                let subject = subject(entry);
-                self.settle(slot, Answer::unknown(format!("{subject}: {reason}")), false);
+                let mut answer = Answer::unknown(format!("{}: {reason}", subject(entry)));
+                // The check that stands for the probe tells it once for all.
+                answer.follows = follows;
+                self.settle(slot, answer, false);
             }
         }
         if let Some(order) = &mut self.order {

@@ -320,6 +320,47 @@ fn a_reading_that_cannot_be_true_is_named_and_costs_only_the_liar() {
 }
 
 #[test]
+fn what_was_never_known_is_not_healthy_at_the_first_look() {
+    let mut node = Node::well(0);
+    for probe in [probe::CPU, probe::MEMORY] {
+        node.fail(probe, ProbeErrorKind::Malformed, "it is empty");
+    }
+    let mut memory = NodeMemory::default();
+    for look in 1..=4 {
+        let at = Timestamp::from_unix_ms(START + look * 5_000);
+        let verdict = assess(&Policy::default(), &mut memory, &node.observe(at));
+        assert_ne!(verdict.level, Level::Healthy, "look {look}: {}", verdict.headline);
+    }
+}
+
+#[test]
+fn a_driver_that_fails_is_told_once_and_not_for_every_gpu() {
+    let (policy, mut memory) = (Policy::default(), NodeMemory::default());
+    let mut node = Node::well(8);
+    let mut told = Vec::new();
+    for look in 1..=24 {
+        match look {
+            5 => {
+                node.fail(probe::NVIDIA, ProbeErrorKind::Late, "no answer after 5 s");
+            }
+            15 => {
+                node.answer(probe::NVIDIA);
+            }
+            _ => {}
+        }
+        let at = Timestamp::from_unix_ms(START + look * 5_000);
+        let verdict = assess(&policy, &mut memory, &node.observe(at));
+        if look == 10 {
+            let unknown = verdict.checks.iter().filter(|it| it.status == Status::Unknown).count();
+            assert!(unknown > 8, "each is shown as unknown: {unknown}");
+        }
+        let checks = verdict.events.into_iter().filter_map(|it| it.details.get("check").cloned());
+        told.extend(checks);
+    }
+    assert_eq!(told, ["gpu_driver", "gpu_driver"], "its failure and its recovery");
+}
+
+#[test]
 fn what_was_missing_of_an_answer_and_came_is_over() {
     let verdicts = story(&[
         |node| {
