@@ -343,7 +343,8 @@ impl<'a> Judge<'a> {
         }
         let told = entry.state.confirmed();
         let instance = text::instance(slot.kind.scope(), &entry.instance);
-        if !follows && !(was_flapping && entry.state.is_flapping()) {
+        let quiet = follows || (was_flapping && entry.state.is_flapping());
+        if !quiet {
             let event =
                 show::transition(slot.kind, &entry.instance, entry.announced, told, &shown.message);
             entry.announced = told;
