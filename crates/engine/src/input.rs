@@ -219,7 +219,7 @@ fn slot_of(id: &ProbeId, expected: usize) -> Option<usize> {
 pub(crate) enum Job {
     Active,
     Idle,
-    /// Processes could not be listed.
+    /// Processes, or those on the GPUs, could not be listed.
     Unknown,
 }
 
@@ -252,6 +252,12 @@ impl<'a> Input<'a> {
             || frame.get(metric::PROCESSES_TRAINING).is_some_and(|count| count > 0.0)
         {
             Job::Active
+        } else if [ProbeSlot::NVIDIA, ProbeSlot::AMD].into_iter().any(|gpus| {
+            let probe = probes.at(gpus);
+            probe.applies() && !probe.answered()
+        }) {
+            // Who works on the GPUs is known to their driver alone.
+            Job::Unknown
         } else {
             Job::Idle
         };

@@ -7,7 +7,8 @@ use sickbay_engine::{
 };
 use sickbay_model::catalogue as metric;
 use sickbay_model::{
-    Level, ProbeError, ProbeErrorKind, ProbeOutcome, ResourceId, Status, Timestamp, check_id, probe,
+    EventKind, Level, ProbeError, ProbeErrorKind, ProbeOutcome, ResourceId, Status, Timestamp,
+    check_id, probe,
 };
 
 use crate::node::{Node, process};
@@ -358,6 +359,33 @@ fn a_driver_that_fails_is_told_once_and_not_for_every_gpu() {
         told.extend(checks);
     }
     assert_eq!(told, ["gpu_driver", "gpu_driver"], "its failure and its recovery");
+}
+
+#[test]
+fn a_job_does_not_end_because_the_driver_cannot_tell_of_it() {
+    let (policy, mut memory) = (Policy::default(), NodeMemory::default());
+    let mut node = Node::well(2);
+    node.job(true);
+    let mut told = Vec::new();
+    let mut active = Vec::new();
+    for look in 1..=8 {
+        match look {
+            4 => {
+                node.fail(probe::NVIDIA, ProbeErrorKind::Late, "no answer after 5 s").job(false);
+            }
+            6 => {
+                node.answer(probe::NVIDIA);
+            }
+            _ => {}
+        }
+        let at = Timestamp::from_unix_ms(START + look * 5_000);
+        let verdict = assess(&policy, &mut memory, &node.observe(at));
+        active.push(verdict.active);
+        let jobs = [EventKind::JobStarted, EventKind::JobFinished];
+        told.extend(verdict.events.iter().filter(|it| jobs.contains(&it.kind)).map(|_| look));
+    }
+    assert_eq!(active, [true, true, true, true, true, false, false, false]);
+    assert_eq!(told, [6], "it ended when the driver could tell");
 }
 
 #[test]

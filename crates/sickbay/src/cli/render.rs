@@ -98,10 +98,21 @@ pub(crate) fn checks(terminal: &Terminal, checks: &[Check]) -> String {
     table.render(terminal)
 }
 
+/// How many checks that cannot be judged are told one by one: a driver that does not answer leaves
+/// dozens, all for one reason. `--json` has them all.
+const UNKNOWN_TOLD: usize = 4;
+
 /// The checks that are not healthy, each with its evidence, since when, and what to do.
 pub(crate) fn findings(terminal: &Terminal, checks: &[Check], now: Timestamp) -> String {
     let mut text = String::new();
+    let mut unknown = 0;
     for check in checks.iter().filter(|check| check.status != Status::Healthy) {
+        if check.status == Status::Unknown {
+            unknown += 1;
+            if unknown > UNKNOWN_TOLD {
+                continue;
+            }
+        }
         let _ = writeln!(
             text,
             "  {}  {}{}",
@@ -124,6 +135,11 @@ pub(crate) fn findings(terminal: &Terminal, checks: &[Check], now: Timestamp) ->
             table.row(vec![Cell::text("do").paint(Paint::Dim), Cell::text(safe(advice))]);
         }
         text.push_str(&table.render(terminal));
+    }
+    if unknown > UNKNOWN_TOLD {
+        let more = format::count(unknown - UNKNOWN_TOLD, "more check");
+        let word = terminal.paint(Status::Unknown.into(), Status::Unknown.as_str());
+        let _ = writeln!(text, "  {word}  and {more} that cannot be judged; `--json` lists all");
     }
     text
 }
