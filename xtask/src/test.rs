@@ -112,7 +112,7 @@ fn lint(root: &Path) -> Result<()> {
 
 fn unit(root: &Path) -> Result<()> {
     shell::run(root, "cargo", &["build", "--workspace", "--locked"], &[])?;
-    shell::run(root, "cargo", &["test", "--workspace", "--locked"], &[])
+    shell::run(root, "cargo", &["test", "--workspace", "--locked", "--no-fail-fast"], &[])
 }
 
 fn portable(root: &Path) -> Result<()> {
