@@ -1,7 +1,7 @@
 //! The HTTP server: accepts connections, bounds what each may use, and ends them in time.
 //!
 //! What must hold: a slow, silent or noisy client costs one bounded connection and never delays
-//! another; every limit is one of [`Limits`](crate::settings::Limits) or a constant here; within
+//! another; every limit is one of [`Limits`] or a constant here; within
 //! [`SHUTDOWN_GRACE`] of the shutdown every connection is closed, live streams included.
 //!
 //! What it does not do: know any route (the [`api`](crate::api) does), or spawn a task that
