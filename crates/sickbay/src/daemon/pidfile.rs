@@ -6,7 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
 use sickbay_model::Timestamp;
 
@@ -21,7 +21,8 @@ const MAX_FILE_BYTES: u64 = 4096;
 pub struct ProcessIdentity {
     /// Its number.
     pub pid: u32,
-    /// When it started, in the kernel's ticks since boot.
+    /// When it started, in the kernel's ticks since boot; elsewhere than on Linux, a hash of the
+    /// start time that `ps` prints.
     pub start_ticks: u64,
     /// When we started it, for people.
     pub started_at: Timestamp,
@@ -47,23 +48,58 @@ impl ProcessIdentity {
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         let gone = || io::Error::new(io::ErrorKind::NotFound, "the process is gone");
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw).ok_or_else(gone)?;
+        self.signal_if_alive(pid, signal)?.ok_or_else(gone)
+    }
+
+    /// None if the process is gone.
+    #[cfg(target_os = "linux")]
+    fn signal_if_alive(&self, pid: Pid, signal: Signal) -> io::Result<Option<()>> {
+        use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
         // The descriptor holds on to one process: if that one has our start time now, the signal
         // cannot reach another.
         let process = pidfd_open(pid, PidfdFlags::empty())?;
         if !self.is_alive() {
-            return Err(gone());
+            return Ok(None);
         }
         pidfd_send_signal(process, signal)?;
-        Ok(())
+        Ok(Some(()))
+    }
+
+    /// None if the process is gone. There is a moment between the look and the signal here.
+    #[cfg(not(target_os = "linux"))]
+    fn signal_if_alive(&self, pid: Pid, signal: Signal) -> io::Result<Option<()>> {
+        if !self.is_alive() {
+            return Ok(None);
+        }
+        rustix::process::kill_process(pid, signal)?;
+        Ok(Some(()))
     }
 }
 
 /// Field 22 of `/proc/PID/stat`; none for a process that is gone or a zombie.
+#[cfg(target_os = "linux")]
 fn start_ticks(pid: u32) -> Option<u64> {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     parse_start_ticks(&stat)
 }
 
+/// A hash of the start time that `ps` prints; none for a process that is gone or a zombie.
+#[cfg(not(target_os = "linux"))]
+fn start_ticks(pid: u32) -> Option<u64> {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let arguments = ["-o", "stat=", "-o", "lstart=", "-p"];
+    let output = std::process::Command::new("ps").args(arguments).arg(pid.to_string()).output();
+    let text = String::from_utf8(output.ok()?.stdout).ok()?;
+    let (state, started) = text.trim().split_once(char::is_whitespace)?;
+    if state.starts_with('Z') {
+        return None;
+    }
+    let mut hasher = DefaultHasher::new();
+    started.trim().hash(&mut hasher);
+    Some(hasher.finish())
+}
+
+#[cfg(any(target_os = "linux", test))]
 fn parse_start_ticks(stat: &[u8]) -> Option<u64> {
     // The name stands in parentheses and may hold anything, parentheses included.
     let after_name = stat.iter().rposition(|&byte| byte == b')')? + 1;
