@@ -23,11 +23,10 @@ pub(super) fn refused(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Jud
     if refused.is_empty() {
         return;
     }
-    let mut of_gpus = Vec::new();
+    let listed = |index| input.gpus.iter().any(|row| row.device.index == index);
     for row in &input.gpus {
         let index = row.device.index;
         let own: Vec<&Series> = refused.iter().filter(|one| gpu_of(one) == Some(index)).collect();
-        of_gpus.push(index);
         if own.is_empty() {
             continue;
         }
@@ -42,7 +41,7 @@ pub(super) fn refused(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Jud
     let rest: Vec<&Series> = refused
         .iter()
         .filter(|one| !is_board_sensor(one))
-        .filter(|one| gpu_of(one).is_none_or(|index| !of_gpus.contains(&index)))
+        .filter(|one| !gpu_of(one).is_some_and(listed))
         .collect();
     if rest.is_empty() {
         return;
