@@ -40,6 +40,11 @@ const RULES: &[Rule] = &[
         ours: &["sickbay-model", "sickbay-runtime"],
         never: &["axum", "rusqlite"],
     },
+    Rule {
+        name: "sickbay-ssh",
+        ours: &["sickbay-model", "sickbay-runtime", "sickbay-collect"],
+        never: &["axum", "rusqlite"],
+    },
     Rule { name: "sickbay-store", ours: &["sickbay-model"], never: &["axum", "reqwest"] },
     Rule {
         name: "sickbay-hub",
@@ -49,9 +54,10 @@ const RULES: &[Rule] = &[
             "sickbay-wire",
             "sickbay-runtime",
             "sickbay-collect",
+            "sickbay-ssh",
             "sickbay-store",
         ],
-        never: &["clap", "rusqlite"],
+        never: &["clap", "rusqlite", "russh"],
     },
     Rule { name: "sickbay-sim-nvml", ours: &[], never: &["tokio"] },
     Rule {
@@ -62,10 +68,11 @@ const RULES: &[Rule] = &[
             "sickbay-wire",
             "sickbay-runtime",
             "sickbay-collect",
+            "sickbay-ssh",
             "sickbay-store",
             "sickbay-hub",
         ],
-        never: &["rusqlite", "axum"],
+        never: &["rusqlite", "axum", "russh"],
     },
     Rule { name: "xtask", ours: &[], never: &["tokio"] },
 ];

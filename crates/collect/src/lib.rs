@@ -39,5 +39,11 @@ pub use probe_child::probe_main;
 
 pub mod parse;
 
+pub mod remote;
+
 mod replay;
 pub use replay::ReplayNode;
+
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use sickbay_model::{Event, EventId, EventKind, Level, ResourceId, Timestamp};
 
+use crate::doubt::Excuse;
 use crate::memory::NodeMemory;
 use crate::{text, transitions};
 
@@ -93,6 +94,24 @@ pub fn silence(
         tell(EventKind::ReadinessChanged, message, &[("ready", "false".to_owned())]);
     }
     Silenced { reason, since: verdict.level_since, events }
+}
+
+/// Makes a node unknown that did not answer, when that is not its fault. Nothing is told of the node
+/// alone, neither now nor when it comes back well; its other states stay as they were, and the
+/// failure is not counted against it.
+#[must_use]
+pub fn excuse(
+    memory: &mut NodeMemory,
+    node: &ResourceId,
+    at: Timestamp,
+    excuse: &Excuse,
+) -> Silenced {
+    let _ = node;
+    let reason = match excuse {
+        Excuse::Parent(parent) => format!("(parent) {parent} cannot be reached"),
+        Excuse::Observer(why) => format!("(observer) {why}"),
+    };
+    Silenced { reason, since: memory.verdict.level_since.max(at), events: Vec::new() }
 }
 
 #[cfg(test)]

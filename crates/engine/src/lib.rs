@@ -109,8 +109,14 @@ pub use assess::assess;
 mod pace;
 pub use pace::{Busy, PaceMemory, next_interval};
 
+mod breaker;
+pub use breaker::{Breaker, BreakerMove, BreakerPolicy, BreakerState};
+
+mod doubt;
+pub use doubt::{Doubt, DoubtMove, DoubtPolicy, Excuse};
+
 mod freshness;
-pub use freshness::{MISSED_INTERVALS, Silence, Silenced, silence};
+pub use freshness::{MISSED_INTERVALS, Silence, Silenced, excuse, silence};
 
 mod judged;
 pub use judged::{JudgedReading, judged_readings};

@@ -21,6 +21,9 @@ pub use hub_status::{ConfigState, HubStatusSource, ScheduleCounters};
 
 pub mod view;
 
+mod command;
+pub use command::{COMMAND_QUEUE, Command, CommandError, Commands};
+
 mod judge;
 mod monitor;
 mod stored_state;

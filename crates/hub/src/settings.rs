@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use sickbay_collect::LocalSettings;
 use sickbay_engine::Policy;
+use sickbay_model::NodeDefinition;
+use sickbay_ssh::SshSettings;
 use sickbay_store::StoreOptions;
 
 /// Everything that a hub can be told.
@@ -20,6 +22,12 @@ pub struct HubSettings {
     pub policy: Policy,
     /// How it collects from this machine.
     pub local: LocalSettings,
+    /// The nodes that the config names.
+    pub nodes: Vec<NodeDefinition>,
+    /// How nodes are reached over SSH.
+    pub ssh: SshSettings,
+    /// Collections under way at once. Default 256.
+    pub concurrent_collections: usize,
     /// How it remembers.
     pub store: StoreOptions,
     /// The config file these settings came from, if any; shown, never read here.
@@ -36,6 +44,9 @@ impl HubSettings {
             data_dir,
             policy: Policy::default(),
             local: LocalSettings::default(),
+            nodes: Vec::new(),
+            ssh: SshSettings::default(),
+            concurrent_collections: 256,
             config_file: None,
         }
     }

@@ -63,6 +63,14 @@ event_kinds! {
     JobStarted = "JOB_STARTED";
     /// The last training process went away.
     JobFinished = "JOB_FINISHED";
+    /// A node's breaker moved: whether it is still asked changed.
+    BreakerMoved = "BREAKER_MOVED";
+    /// A node is watched from now on.
+    NodeAdded = "NODE_ADDED";
+    /// A node is not watched any more.
+    NodeRemoved = "NODE_REMOVED";
+    /// The hub began or ceased to doubt itself: too much fell silent at once for it to be the nodes.
+    ObserverDoubt = "OBSERVER_DOUBT";
     /// The configuration in force was replaced.
     ConfigReloaded = "CONFIG_RELOADED";
     /// A configuration was refused; the old one stays in force.

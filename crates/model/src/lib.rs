@@ -28,6 +28,9 @@ pub use inventory::{
     NetworkInterface,
 };
 
+mod node;
+pub use node::{ExpectedHardware, NodeDefinition, NodeOrigin, SshTarget};
+
 mod observation;
 pub use observation::{
     Advice, Observation, ProbeError, ProbeErrorKind, ProbeId, ProbeOutcome, ProbeReport,

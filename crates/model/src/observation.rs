@@ -89,6 +89,8 @@ pub enum ProbeErrorKind {
     Unreachable,
     /// Permission refused.
     Denied,
+    /// The other end did not prove to be who it should be (its host key is unknown, or changed).
+    Untrusted,
     /// The thing asked for is not there though it should be (a library, a file, a device).
     Absent,
     /// An answer came that makes no sense.
@@ -108,6 +110,7 @@ impl ProbeErrorKind {
         match self {
             Self::Unreachable => "unreachable",
             Self::Denied => "denied",
+            Self::Untrusted => "untrusted",
             Self::Absent => "absent",
             Self::Malformed => "malformed",
             Self::Late => "late",

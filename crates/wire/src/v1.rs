@@ -20,5 +20,10 @@ pub use hub::{
     SessionView, StatusReport, StoreView, SystemPart, SystemScore, TaskView,
 };
 
+mod fleet;
+pub use fleet::{
+    BreakerCounts, BreakerView, FleetNode, FleetView, LevelCounts, NodeSpec, NodeView,
+};
+
 mod stream;
 pub use stream::StreamMessage;

@@ -47,7 +47,10 @@ fn driver_failed(name: &str, error: &ProbeError) -> Answer {
             "let the monitor's user read the GPU devices (/dev/nvidia*, /dev/dri), by group or udev rule"
         }
         ProbeErrorKind::Absent => "install the driver's library, or name it in the config",
-        ProbeErrorKind::Malformed | ProbeErrorKind::Failed | ProbeErrorKind::Unreachable => {
+        ProbeErrorKind::Malformed
+        | ProbeErrorKind::Failed
+        | ProbeErrorKind::Unreachable
+        | ProbeErrorKind::Untrusted => {
             "compare the versions of kernel module and library (nvidia-smi); after an update, reboot"
         }
     };

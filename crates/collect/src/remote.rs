@@ -1,0 +1,192 @@
+//! Another machine as one node: what is asked of it, and what its answers mean.
+//!
+//! No I/O: a [`Conversation`] says which [`Question`]s are due, somebody carries them to a POSIX
+//! shell on the node and feeds what comes back to the question's [`Reader`], and the conversation
+//! makes an observation of the answers. The shell runs [`program`], which [`BOOTSTRAP`] reads from
+//! its first line of input; the same collectors and parsers as for the local machine understand
+//! what it sends.
+//!
+//! What must hold: a node's answer is never trusted: bounded, parsed, never executed. Nothing is
+//! written on the node. At most one question a lane is under way; a lane that hangs holds no other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sickbay_model::{Observation, ProbeError, Resource, Timestamp};
+
+use crate::{ProcessPattern, TorchSettings};
+
+/// What is asked of remote nodes, and how often.
+#[derive(Clone, Debug)]
+pub struct RemoteSettings {
+    /// How long one probe may take, on the node too. Default 5 s.
+    pub probe_timeout: Duration,
+    /// How often processes are scanned. Default 30 s.
+    pub process_scan_interval: Duration,
+    /// How often temperature sensors are read. Default 60 s.
+    pub sensor_interval: Duration,
+    /// How often filesystems are asked. Default 30 s.
+    pub filesystem_interval: Duration,
+    /// How often GPUs are asked: `nvidia-smi` is not free. Default 10 s.
+    pub gpu_interval: Duration,
+    /// Which processes are named by the configuration.
+    pub process_patterns: Vec<ProcessPattern>,
+    /// When and how torch is asked.
+    pub torch: TorchSettings,
+}
+
+impl Default for RemoteSettings {
+    fn default() -> Self {
+        Self {
+            probe_timeout: Duration::from_secs(5),
+            process_scan_interval: Duration::from_secs(30),
+            sensor_interval: Duration::from_secs(60),
+            filesystem_interval: Duration::from_secs(30),
+            gpu_interval: Duration::from_secs(10),
+            process_patterns: Vec::new(),
+            torch: TorchSettings::default(),
+        }
+    }
+}
+
+/// What is executed on the node; it reads [`program`] and then questions, line by line, until its
+/// input ends. Any login shell understands it.
+pub const BOOTSTRAP: &str = r#"exec /bin/sh -c 'IFS= read -r p && eval "$p"'"#;
+
+/// The program in one line, with the line's end. Sent once over each new channel.
+#[must_use]
+pub fn program() -> &'static [u8] {
+    b"\n"
+}
+
+/// What runs apart from the rest on the node, each in a shell of its own, because it may hang.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Everything that the kernel answers from memory, local filesystems, sensors, processes.
+    Host,
+    /// `nvidia-smi`.
+    Nvidia,
+    /// Filesystems over a network.
+    Mounts,
+    /// `import torch`.
+    Torch,
+}
+
+impl Lane {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Host, Self::Nvidia, Self::Mounts, Self::Torch];
+}
+
+/// Something to be asked now.
+#[derive(Debug)]
+pub struct Question {
+    /// Over which lane.
+    pub lane: Lane,
+    /// The line to send.
+    pub text: Vec<u8>,
+    /// How long the answer may take, beyond which the lane's channel is to be closed.
+    pub limit: Duration,
+    /// Whether the observation waits for it. What it does not wait for is under way beside it.
+    pub awaited: bool,
+    /// What understands the answer.
+    pub reader: Reader,
+}
+
+/// Takes an answer in as it arrives. Bounded: an answer beyond the limit is refused.
+#[derive(Debug, Default)]
+pub struct Reader {}
+
+/// How far an answer is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// More is to come.
+    More,
+    /// It is complete.
+    Complete,
+    /// It cannot be used; the lane's channel is to be closed.
+    Refused(ProbeError),
+}
+
+impl Reader {
+    /// Takes in the next bytes from the node's standard output.
+    pub fn feed(&mut self, _bytes: &[u8]) -> Progress {
+        Progress::More
+    }
+
+    /// What came before anything of ours (a message of the login shell), made printable and
+    /// bounded: it says why there is no shell.
+    #[must_use]
+    pub fn noise(&self) -> String {
+        String::new()
+    }
+}
+
+/// How a node was reached, for this collection.
+#[derive(Clone, Debug)]
+pub struct Reached {
+    /// Round trip of the session, measured now.
+    pub round_trip: Option<Duration>,
+    /// How long the session took to open, if it was opened now.
+    pub opened_in: Option<Duration>,
+}
+
+/// What is known of one remote node between collections.
+#[derive(Debug)]
+pub struct Conversation {
+    resource: Resource,
+}
+
+impl Conversation {
+    /// With a node of which nothing is known yet.
+    #[must_use]
+    pub fn new(resource: Resource, _settings: Arc<RemoteSettings>) -> Self {
+        Self { resource }
+    }
+
+    /// The node.
+    #[must_use]
+    pub fn resource(&self) -> &Resource {
+        &self.resource
+    }
+
+    /// What is to be asked now, by the monotonic clock: at most one question a lane, and none of a
+    /// lane whose last one is under way.
+    pub fn questions(&mut self, _now: Duration) -> Vec<Question> {
+        Vec::new()
+    }
+
+    /// How a question ended: its reader, complete, or why there is no answer.
+    pub fn take(
+        &mut self,
+        _lane: Lane,
+        _ended: Result<Reader, ProbeError>,
+        _took: Duration,
+        _now: Duration,
+        _at: Timestamp,
+    ) {
+    }
+
+    /// The session was lost: what was under way has no answer and its channels are gone.
+    pub fn session_lost(&mut self) {}
+
+    /// What is known now. If the node could not be reached, no probe has an answer.
+    pub fn observe(
+        &mut self,
+        _reached: Result<Reached, ProbeError>,
+        at: Timestamp,
+        cost: Duration,
+    ) -> Observation {
+        Observation {
+            resource: self.resource.id.clone(),
+            at,
+            frame: sickbay_model::Frame::empty(at),
+            inventory: Arc::default(),
+            probes: Vec::new(),
+            processes: Arc::default(),
+            torch: None,
+            refused_readings: 0,
+            refused: Vec::new(),
+            cost,
+        }
+    }
+}
