@@ -13,6 +13,9 @@ pub use settings::{
     TorchSettings,
 };
 
+mod files;
+pub use files::{Fetched, Files, Space};
+
 mod source;
 pub use source::{CollectContext, NodeSource};
 

@@ -13,9 +13,9 @@ use std::time::Duration;
 use sickbay_model::{Filesystem, ProbeError, ProbeErrorKind, ProbeId, probe};
 
 use crate::local::LocalCollector;
-use crate::local::filesystem::{MAX_PATH_CHARACTERS, Space, describe, select};
+use crate::local::filesystem::{MAX_PATH_CHARACTERS, describe, select};
 use crate::parse::{mountinfo, printable};
-use crate::{Roots, Sample};
+use crate::{Roots, Sample, Space};
 
 /// The most remote mounts that are asked; more are listed as not asked.
 pub(crate) const MAX_REMOTE_MOUNTS: usize = 64;

@@ -3,10 +3,13 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sickbay_runtime::ChildCommand;
+
+use crate::{Fetched, Files};
 
 /// Settings of [`crate::LocalNode`].
 #[derive(Clone, Debug)]
@@ -81,6 +84,9 @@ pub struct Roots {
     pub dev: PathBuf,
     /// `/etc`.
     pub etc: PathBuf,
+    /// Whether these are directories of this machine, or copies of another's files.
+    #[serde(skip)]
+    pub files: Files,
 }
 
 impl Default for Roots {
@@ -90,6 +96,12 @@ impl Default for Roots {
 }
 
 impl Roots {
+    /// The root of another machine, of whose files these are copies.
+    #[must_use]
+    pub fn fetched(files: Fetched) -> Self {
+        Self { files: Files::Fetched(Arc::new(files)), ..Self::default() }
+    }
+
     /// All four under another root: a recorded tree.
     #[must_use]
     pub fn under(root: &Path) -> Self {
@@ -98,6 +110,7 @@ impl Roots {
             sys: root.join("sys"),
             dev: root.join("dev"),
             etc: root.join("etc"),
+            files: Files::Here,
         }
     }
 }

@@ -20,7 +20,7 @@ use super::LocalCollector;
 use super::read::KernelFile;
 use crate::parse::mountinfo::Mount;
 use crate::parse::{mountinfo, printable};
-use crate::{Roots, Sample};
+use crate::{Files, Roots, Sample, Space};
 
 /// The most filesystems that are reported; more are left out, and said so in the log.
 const MAX_FILESYSTEMS: usize = 512;
@@ -116,43 +116,7 @@ const SKIPPED_BELOW: [&[u8]; 9] = [
 const CONTAINER_FILES: [&[u8]; 4] =
     [b"/etc/hostname", b"/etc/hosts", b"/etc/resolv.conf", b"/dev/termination-log"];
 
-/// What a filesystem says of its space, in its own units.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Space {
-    /// Bytes per block.
-    pub(crate) block_bytes: u64,
-    /// Blocks altogether.
-    pub(crate) blocks: u64,
-    /// Blocks unused.
-    pub(crate) free_blocks: u64,
-    /// Blocks that an unprivileged program can still use.
-    pub(crate) available_blocks: u64,
-    /// Inodes altogether; 0 where there is no fixed number.
-    pub(crate) inodes: u64,
-    /// Inodes unused.
-    pub(crate) free_inodes: u64,
-    /// Whether it cannot be written, as it says itself.
-    pub(crate) read_only: bool,
-}
-
 impl Space {
-    /// Asks the filesystem on which this path lies. Can hang.
-    ///
-    /// # Errors
-    /// What `statvfs` answers.
-    pub(crate) fn ask(path: &Path) -> io::Result<Self> {
-        let answer = rustix::fs::statvfs(path)?;
-        Ok(Self {
-            block_bytes: answer.f_frsize,
-            blocks: answer.f_blocks,
-            free_blocks: answer.f_bfree,
-            available_blocks: answer.f_bavail,
-            inodes: answer.f_files,
-            free_inodes: answer.f_ffree,
-            read_only: answer.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
-        })
-    }
-
     /// Writes the readings of a mounted filesystem. A filesystem without blocks has none.
     pub(crate) fn put(&self, mount_point: &str, read_only: bool, out: &mut Sample) {
         out.put(FILESYSTEM_READ_ONLY, mount_point, if read_only { 1.0 } else { 0.0 });
@@ -179,19 +143,19 @@ impl Space {
 #[derive(Debug)]
 pub(super) struct Filesystems {
     file: KernelFile,
-    ask: fn(&Path) -> io::Result<Space>,
+    ask: fn(&Files, &Path) -> io::Result<Space>,
     overflow_said: bool,
 }
 
 impl Default for Filesystems {
     fn default() -> Self {
-        Self::asking(Space::ask)
+        Self::asking(Files::space)
     }
 }
 
 impl Filesystems {
     /// With another way to ask for space: recorded mounts are not there to be asked.
-    pub(super) fn asking(ask: fn(&Path) -> io::Result<Space>) -> Self {
+    pub(super) fn asking(ask: fn(&Files, &Path) -> io::Result<Space>) -> Self {
         Self { file: KernelFile::new("self/mountinfo"), ask, overflow_said: false }
     }
 }
@@ -219,7 +183,7 @@ impl LocalCollector for Filesystems {
         for mount in mounts.iter().take(MAX_FILESYSTEMS) {
             let mut filesystem = describe(mount);
             if !filesystem.remote {
-                match (self.ask)(Path::new(OsStr::from_bytes(&mount.mount_point))) {
+                match (self.ask)(&roots.files, Path::new(OsStr::from_bytes(&mount.mount_point))) {
                     Ok(space) => {
                         space.put(&filesystem.mount_point, filesystem.read_only, out);
                     }
