@@ -29,7 +29,10 @@ pub use inventory::{
 };
 
 mod node;
-pub use node::{ExpectedHardware, NodeDefinition, NodeOrigin, SshTarget};
+pub use node::{
+    ExpectedHardware, MAX_EXPECTED_GPUS, MAX_LABELS, MAX_NODES, NodeDefinition, NodeMistake,
+    NodeOrigin, SshTarget, label_key_problem, label_value_problem, name_problem,
+};
 
 mod observation;
 pub use observation::{

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sickbay_model::{Level, Timestamp};
+use sickbay_model::{ExpectedHardware, Level, NodeDefinition, NodeOrigin, SshTarget, Timestamp};
 use utoipa::ToSchema;
 
 use super::hub::SystemScore;
@@ -148,6 +148,50 @@ pub struct NodeSpec {
     /// The memory it is known to have, in bytes.
     #[serde(default)]
     pub expected_memory_bytes: Option<u64>,
+}
+
+impl NodeSpec {
+    /// What a definition says.
+    #[must_use]
+    pub fn of(definition: &NodeDefinition) -> Self {
+        let NodeDefinition { name, target, labels, parent, expected, origin: _ } = definition;
+        Self {
+            name: name.clone(),
+            host: Some(target.host.clone()),
+            port: target.port,
+            user: target.user.clone(),
+            identity_file: target.identity_file.clone(),
+            proxy_jump: target.proxy_jump.clone(),
+            labels: labels.clone(),
+            parent: parent.clone(),
+            expected_gpus: expected.gpus,
+            expected_gpu_model: expected.gpu_model.clone(),
+            expected_memory_bytes: expected.memory_bytes,
+        }
+    }
+
+    /// The definition that it means; not checked yet, see [`NodeDefinition::mistakes`].
+    #[must_use]
+    pub fn into_definition(self, origin: NodeOrigin) -> NodeDefinition {
+        NodeDefinition {
+            target: SshTarget {
+                host: self.host.unwrap_or_else(|| self.name.clone()),
+                port: self.port,
+                user: self.user,
+                identity_file: self.identity_file,
+                proxy_jump: self.proxy_jump,
+            },
+            name: self.name,
+            labels: self.labels,
+            parent: self.parent,
+            expected: ExpectedHardware {
+                gpus: self.expected_gpus,
+                gpu_model: self.expected_gpu_model,
+                memory_bytes: self.expected_memory_bytes,
+            },
+            origin,
+        }
+    }
 }
 
 /// A node as it is defined, and how asking it goes.
