@@ -34,6 +34,7 @@ use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::command::Commands;
 use crate::exposition::Exposition;
 use crate::fleet::Fleet;
 use crate::hub_status::HubStatusSource;
@@ -61,6 +62,7 @@ struct Shared {
     clock: Clock,
     limits: Limits,
     counters: HttpCounters,
+    commands: Commands,
     sessions: Arc<Sessions>,
     guard: Arc<Guard>,
     cache: AnswerCache,
@@ -70,7 +72,8 @@ struct Shared {
 }
 
 impl ApiContext {
-    /// A context over the hub's parts. `counters` is what the server counts in, too.
+    /// A context over the hub's parts. `counters` is what the server counts in, too; `commands` goes
+    /// to the monitor loop.
     #[must_use]
     pub fn new(
         fleet: Fleet,
@@ -79,6 +82,7 @@ impl ApiContext {
         clock: Clock,
         listen: &ListenSettings,
         counters: HttpCounters,
+        commands: Commands,
     ) -> Self {
         let limits = listen.limits.clone();
         let sessions = Arc::new(Sessions::new(listen.token.clone()));
@@ -103,8 +107,15 @@ impl ApiContext {
                 clock,
                 limits,
                 counters,
+                commands,
             }),
         }
+    }
+
+    /// The way to the monitor loop, for what changes something.
+    #[must_use]
+    pub fn commands(&self) -> &Commands {
+        &self.shared.commands
     }
 
     fn now(&self) -> Timestamp {

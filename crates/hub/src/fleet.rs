@@ -4,11 +4,12 @@
 //! subscribes to changes. No reader can hold the writer up.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use sickbay_model::{Event, Frame, ResourceId};
+use sickbay_engine::Breaker;
+use sickbay_model::{Event, Frame, NodeDefinition, ResourceId};
 use sickbay_wire::v1::{EventView, ResourceDetail, SystemScore};
 use tokio::sync::{Notify, broadcast};
 
@@ -23,6 +24,19 @@ pub struct FleetSnapshot {
     pub system: SystemScore,
     /// The newest readings of each node.
     pub frames: BTreeMap<ResourceId, Arc<Frame>>,
+    /// Every watched node, collected or not: how it is defined, and how asking it goes.
+    pub nodes: Arc<BTreeMap<ResourceId, Arc<NodeEntry>>>,
+    /// Why the hub doubts itself now, as a fragment; none if it does not.
+    pub doubt: Option<String>,
+}
+
+/// A watched node, apart from what is known of its health.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeEntry {
+    /// Its definition; none for the hub's own machine.
+    pub definition: Option<Arc<NodeDefinition>>,
+    /// Its breaker; none for the hub's own machine, which is behind none.
+    pub breaker: Option<Breaker>,
 }
 
 /// One change of the live state. Cheap to clone: every stream shares the same parts.
@@ -54,7 +68,16 @@ struct Shared {
     snapshot: ArcSwap<FleetSnapshot>,
     changes: broadcast::Sender<Change>,
     viewers: AtomicUsize,
+    /// Nodes that someone looks at by name, and how many do.
+    looked_at: Mutex<BTreeMap<ResourceId, usize>>,
     viewer_arrived: Notify,
+}
+
+impl Shared {
+    fn looked_at(&self) -> MutexGuard<'_, BTreeMap<ResourceId, usize>> {
+        // Every update is complete before anything in it could panic.
+        self.looked_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Fleet {
@@ -71,12 +94,39 @@ impl Fleet {
         self.shared.changes.subscribe()
     }
 
-    /// Says that someone is looking: polling stays fast while any guard lives.
+    /// Says that someone is looking at the fleet as a whole, while the guard lives. In a small fleet
+    /// that makes polling fast; a large one goes on at its own pace, except for the nodes of
+    /// [`Fleet::watch_node`].
     #[must_use]
     pub fn watch_viewer(&self) -> ViewerGuard {
+        self.watch(None)
+    }
+
+    /// Says that someone is looking at this node: it is polled fast while any such guard lives.
+    #[must_use]
+    pub fn watch_node(&self, node: &ResourceId) -> ViewerGuard {
+        self.watch(Some(node.clone()))
+    }
+
+    fn watch(&self, node: Option<ResourceId>) -> ViewerGuard {
         self.shared.viewers.fetch_add(1, Ordering::AcqRel);
+        if let Some(node) = &node {
+            *self.shared.looked_at().entry(node.clone()).or_default() += 1;
+        }
         self.shared.viewer_arrived.notify_one();
-        ViewerGuard { shared: Arc::clone(&self.shared) }
+        ViewerGuard { shared: Arc::clone(&self.shared), node }
+    }
+
+    /// The nodes that someone is looking at by name.
+    #[must_use]
+    pub fn looked_at(&self) -> Vec<ResourceId> {
+        self.shared.looked_at().keys().cloned().collect()
+    }
+
+    /// Whether someone is looking at this node by name.
+    #[must_use]
+    pub fn is_looked_at(&self, node: &ResourceId) -> bool {
+        self.shared.looked_at().contains_key(node)
     }
 
     /// How many are looking.
@@ -94,11 +144,21 @@ impl Fleet {
 /// Says that someone is looking, for as long as it lives.
 pub struct ViewerGuard {
     shared: Arc<Shared>,
+    node: Option<ResourceId>,
 }
 
 impl Drop for ViewerGuard {
     fn drop(&mut self) {
         self.shared.viewers.fetch_sub(1, Ordering::AcqRel);
+        if let Some(node) = &self.node {
+            let mut looked_at = self.shared.looked_at();
+            if let Some(count) = looked_at.get_mut(node) {
+                *count -= 1;
+                if *count == 0 {
+                    looked_at.remove(node);
+                }
+            }
+        }
     }
 }
 
@@ -116,11 +176,14 @@ impl FleetPublisher {
             resources: BTreeMap::new(),
             system,
             frames: BTreeMap::new(),
+            nodes: Arc::default(),
+            doubt: None,
         };
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(snapshot),
             changes: broadcast::channel(backlog.max(1)).0,
             viewers: AtomicUsize::new(0),
+            looked_at: Mutex::default(),
             viewer_arrived: Notify::new(),
         });
         (Self { shared: Arc::clone(&shared) }, Fleet { shared })
@@ -173,7 +236,12 @@ mod tests {
         let (first, second) = (fleet.watch_viewer(), fleet.watch_viewer());
         assert_eq!(fleet.viewers(), 2);
         drop(first);
-        drop(second);
-        assert_eq!(fleet.viewers(), 0);
+        let node = ResourceId::node("gpu-07").expect("an id");
+        let (third, fourth) = (fleet.watch_node(&node), fleet.watch_node(&node));
+        assert_eq!((fleet.viewers(), fleet.looked_at()), (3, vec![node.clone()]));
+        drop(third);
+        assert!(fleet.is_looked_at(&node));
+        drop((second, fourth));
+        assert_eq!((fleet.viewers(), fleet.looked_at()), (0, vec![]));
     }
 }

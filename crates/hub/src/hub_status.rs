@@ -20,6 +20,10 @@ pub struct ScheduleCounters {
     pub started: AtomicU64,
     /// Collections skipped because the last one was still under way.
     pub skipped: AtomicU64,
+    /// Collections under way now.
+    pub running: AtomicU64,
+    /// Targets that are due and wait for a place now.
+    pub waiting: AtomicU64,
     /// How late the last collection started, in microseconds.
     pub lag_us: AtomicU64,
     /// Times around the loop; the watchdog is fed only when it moved.
@@ -218,6 +222,8 @@ impl HubStatusSource {
             targets: u32::try_from(schedule.targets.load(Ordering::Relaxed)).unwrap_or(u32::MAX),
             started_total: schedule.started.load(Ordering::Relaxed),
             skipped_total: schedule.skipped.load(Ordering::Relaxed),
+            running: u32::try_from(schedule.running.load(Ordering::Relaxed)).unwrap_or(u32::MAX),
+            waiting: u32::try_from(schedule.waiting.load(Ordering::Relaxed)).unwrap_or(u32::MAX),
             lag_ms: schedule.lag_us.load(Ordering::Relaxed) as f64 / 1000.0,
         }
     }

@@ -14,7 +14,7 @@ pub mod settings;
 pub use settings::{HubSettings, Limits, ListenSettings, Secret, TlsSettings};
 
 mod fleet;
-pub use fleet::{Change, Fleet, FleetPublisher, FleetSnapshot, ViewerGuard};
+pub use fleet::{Change, Fleet, FleetPublisher, FleetSnapshot, NodeEntry, ViewerGuard};
 
 mod hub_status;
 pub use hub_status::{ConfigState, HubStatusSource, ScheduleCounters};

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::command::{Command, CommandError};
 use crate::fleet::Fleet;
 use crate::hub_status::{ConfigState, HubStatusSource};
 use crate::judge::Judge;
@@ -56,10 +57,20 @@ enum Cause {
     ViewerArrived,
     /// The configuration changed, or was refused.
     Settings(SettingsUpdate),
+    /// Someone wants something done.
+    Command(Command),
     /// Time to look after the hub itself.
     UpkeepDue,
     /// The hub is to stop.
     Stop,
+}
+
+/// What the loop is told from outside.
+pub(crate) struct Inbox {
+    /// New settings, or why they were refused.
+    pub(crate) updates: mpsc::Receiver<SettingsUpdate>,
+    /// What is to be done.
+    pub(crate) commands: mpsc::Receiver<Command>,
 }
 
 struct Collected {
@@ -79,7 +90,7 @@ pub(crate) struct Monitor {
     judge: Judge,
     fleet: Fleet,
     status: HubStatusSource,
-    updates: mpsc::Receiver<SettingsUpdate>,
+    inbox: Inbox,
     /// Wall clock (ms) and monotonic clock at the last turn.
     last_turn: (i64, Duration),
     next_upkeep: Duration,
@@ -98,7 +109,7 @@ impl Monitor {
         mut judge: Judge,
         fleet: Fleet,
         status: HubStatusSource,
-        updates: mpsc::Receiver<SettingsUpdate>,
+        inbox: Inbox,
     ) -> Self {
         let mut agenda = Agenda::default();
         let now = clock.monotonic();
@@ -117,7 +128,7 @@ impl Monitor {
             judge,
             fleet,
             status,
-            updates,
+            inbox,
             lag_alarm: LagAlarm::default(),
             awake: Wakefulness::starting(now),
             last_viewer_hurry: None,
@@ -137,6 +148,7 @@ impl Monitor {
                 Cause::Collected(Err(error)) => self.recover_source(&error),
                 Cause::ViewerArrived => self.hurry_for_viewer(),
                 Cause::Settings(update) => self.apply_settings(update),
+                Cause::Command(command) => refuse(command),
                 Cause::UpkeepDue => self.upkeep(),
                 Cause::Stop => break,
             }
@@ -154,7 +166,8 @@ impl Monitor {
             biased;
             () = stop.cancelled() => Cause::Stop,
             Some(ended) = self.running.join_next() => Cause::Collected(ended),
-            Some(update) = self.updates.recv() => Cause::Settings(update),
+            Some(update) = self.inbox.updates.recv() => Cause::Settings(update),
+            Some(command) = self.inbox.commands.recv() => Cause::Command(command),
             () = tokio::time::sleep(until_due) => Cause::Due,
             () = self.fleet.viewer_arrived() => Cause::ViewerArrived,
             () = tokio::time::sleep(until_upkeep) => Cause::UpkeepDue,
@@ -341,6 +354,14 @@ impl Monitor {
             source.shutdown().await;
         }
     }
+}
+
+fn refuse(command: Command) {
+    let (Command::AddNode(_, answer)
+    | Command::RemoveNode(_, answer)
+    | Command::ResetBreaker(_, answer)) = command;
+    // Who asked may have gone.
+    let _ = answer.send(Err(CommandError::Refused("this is in the making".to_owned())));
 }
 
 /// What stands in for the observation of a collection that panicked.

@@ -18,10 +18,11 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::api::{self, ApiContext};
+use crate::command::Commands;
 use crate::fleet::{Fleet, FleetPublisher};
 use crate::hub_status::{ConfigState, HubStatusSource};
 use crate::judge::Judge;
-use crate::monitor::Monitor;
+use crate::monitor::{Inbox, Monitor};
 use crate::server::{self, tls::TlsError};
 use crate::settings::{HubSettings, ListenSettings};
 
@@ -52,6 +53,8 @@ pub struct Listening {
     pub fleet: Fleet,
     /// The hub's own status.
     pub status: HubStatusSource,
+    /// The way to the monitor loop.
+    pub commands: Commands,
 }
 
 /// A change of configuration while the hub runs.
@@ -165,6 +168,7 @@ pub async fn run(settings: HubSettings, environment: HubEnvironment) -> Result<(
     judge.record(start_events(&report, addr, now(&clock)));
 
     let counters = server::HttpCounters::default();
+    let (commands, asked) = Commands::queue();
     let context = ApiContext::new(
         fleet.clone(),
         store.clone(),
@@ -172,6 +176,7 @@ pub async fn run(settings: HubSettings, environment: HubEnvironment) -> Result<(
         clock.clone(),
         &settings.listen,
         counters.clone(),
+        commands.clone(),
     );
     let options =
         server::ServeOptions { limits: settings.listen.limits.clone(), tls: tls.clone(), counters };
@@ -183,7 +188,7 @@ pub async fn run(settings: HubSettings, environment: HubEnvironment) -> Result<(
         judge,
         fleet.clone(),
         status.clone(),
-        updates,
+        Inbox { updates, commands: asked },
     ));
     supervisor.spawn(TaskSpec::new("server", OnEnd::StopAll), move |stop| {
         let server = server.take();
@@ -209,7 +214,7 @@ pub async fn run(settings: HubSettings, environment: HubEnvironment) -> Result<(
         }
     });
     // The binary may have gone on without waiting.
-    let _ = on_listening.send(Listening { addr, tls: tls.is_some(), fleet, status });
+    let _ = on_listening.send(Listening { addr, tls: tls.is_some(), fleet, status, commands });
 
     shutdown.requested().await;
     let failed = failed_part(&supervisor);

@@ -10,8 +10,8 @@ use std::time::Duration;
 use sickbay_hub::api::{self, ApiContext};
 use sickbay_hub::server::{self, HttpCounters, ServeOptions, tls};
 use sickbay_hub::{
-    Change, ConfigState, Fleet, FleetPublisher, HubStatusSource, Limits, ListenSettings,
-    TlsSettings,
+    Change, Command, Commands, ConfigState, Fleet, FleetPublisher, HubStatusSource, Limits,
+    ListenSettings, TlsSettings,
 };
 use sickbay_model::{Event, EventId, EventKind, Frame, Level, ResourceId, Timestamp};
 use sickbay_runtime::{Clock, Shutdown, Supervisor};
@@ -19,6 +19,7 @@ use sickbay_store::{Store, StoreOptions, WriteBatch};
 use sickbay_wire::v1::{ResourceDetail, SystemScore};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +35,8 @@ pub(crate) struct TestHub {
     pub(crate) data_dir: TempDir,
     pub(crate) stop: CancellationToken,
     pub(crate) serving: JoinSet<std::io::Result<()>>,
+    /// What the API asked of the monitor loop; a test answers in its place.
+    pub(crate) asked: Mutex<Option<mpsc::Receiver<Command>>>,
     publisher: Mutex<FleetPublisher>,
 }
 
@@ -69,6 +72,7 @@ pub(crate) async fn start_with(listen: ListenSettings) -> TestHub {
     let unknown = SystemScore { score: None, level: Level::Unknown, parts: Vec::new() };
     let (publisher, fleet) = FleetPublisher::new(unknown, listen.limits.stream_backlog);
     let counters = HttpCounters::default();
+    let (commands, asked) = Commands::queue();
     let context = ApiContext::new(
         fleet.clone(),
         store.clone(),
@@ -76,6 +80,7 @@ pub(crate) async fn start_with(listen: ListenSettings) -> TestHub {
         clock,
         &listen,
         counters.clone(),
+        commands,
     );
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let addr = listener.local_addr().expect("an address");
@@ -97,6 +102,7 @@ pub(crate) async fn start_with(listen: ListenSettings) -> TestHub {
         data_dir,
         stop,
         serving,
+        asked: Mutex::new(Some(asked)),
         publisher: Mutex::new(publisher),
     };
     for detail in fleet::example() {

@@ -147,6 +147,12 @@ pub struct ScheduleView {
     pub started_total: u64,
     /// Collections skipped because the last one was still under way.
     pub skipped_total: u64,
+    /// Collections under way now.
+    #[serde(default)]
+    pub running: u32,
+    /// Targets that are due and wait for a place among the collections under way.
+    #[serde(default)]
+    pub waiting: u32,
     /// How late the last collection started.
     pub lag_ms: f64,
 }
