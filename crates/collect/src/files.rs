@@ -18,9 +18,6 @@ pub use fetched::Fetched;
 /// The most entries of one directory that are listed; more are left out, and said so in the log.
 const MAX_LISTED: usize = 1 << 16;
 
-/// How much larger than asked for a buffer is, so that the end of a file is seen at once.
-const SPARE_BYTES: usize = 1024;
-
 /// Where files are read.
 #[derive(Clone, Debug, Default)]
 pub enum Files {
@@ -90,11 +87,11 @@ impl Files {
         }
     }
 
-    /// A whole small file for a fact that may be missing without harm: empty where it cannot be
-    /// read, its start where it is larger than `limit` bytes.
+    /// The start of a small file for a fact that may be missing without harm: empty where it cannot
+    /// be read.
     #[must_use]
     pub fn read_small(&self, path: &Path, limit: usize) -> Vec<u8> {
-        let mut buffer = Vec::with_capacity(limit + SPARE_BYTES);
+        let mut buffer = Vec::new();
         self.read_start(path, &mut buffer, limit).map(<[u8]>::to_vec).unwrap_or_default()
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use expect_test::expect;
 use sickbay_collect::gpu::{AMD_INDEX_BASE_MIXED, AmdCollector};
 use sickbay_collect::local::LocalCollector as _;
-use sickbay_collect::{Roots, Sample};
+use sickbay_collect::{Fetched, Roots, Sample};
 use sickbay_model::{FrameBuilder, GpuCondition, ProbeErrorKind, Timestamp, catalogue};
 
 fn fixture(name: &str) -> PathBuf {
@@ -59,6 +59,34 @@ fn describe(sample: &Sample) -> String {
         }
     }
     text
+}
+
+/// Puts a tree's files among the copies, at the paths that they would have on their machine.
+fn fetch(from: &Path, at: &Path, to: &mut Fetched) {
+    for entry in std::fs::read_dir(from).expect("listed").flatten() {
+        let (from, at) = (entry.path(), at.join(entry.file_name()));
+        if from.is_dir() {
+            fetch(&from, &at, to);
+        } else {
+            let content = std::fs::read(&from).expect("read");
+            to.put(at.as_os_str().as_encoded_bytes(), &content);
+        }
+    }
+}
+
+#[test]
+fn copies_of_their_files_say_the_same() {
+    for name in ["absurd", "apu", "mi210", "mi300x", "rx7900xtx"] {
+        let mut fetched = Fetched::new();
+        fetch(&fixture(name), Path::new("/"), &mut fetched);
+        let mut sample = Sample::default();
+        let roots = Roots::fetched(fetched);
+        let mut collector = AmdCollector::default();
+        collector.collect(&roots, Duration::from_secs(100), &mut sample).expect("answers");
+        let here = collect(&mut AmdCollector::default(), &fixture(name));
+        assert!(!sample.readings.is_empty(), "{name}");
+        assert_eq!(describe(&sample), describe(&here), "{name}");
+    }
 }
 
 #[test]

@@ -190,7 +190,7 @@ impl Fetched {
         true
     }
 
-    pub(super) fn content(&self, path: &Path) -> io::Result<&[u8]> {
+    pub(crate) fn content(&self, path: &Path) -> io::Result<&[u8]> {
         match self.entries.get(key(path)) {
             Some(Entry::Content(content)) => Ok(content),
             Some(Entry::Error(code)) => Err(io::Error::from_raw_os_error(*code)),
@@ -203,7 +203,10 @@ impl Fetched {
         match self.entries.get(key(path)) {
             Some(Entry::Link(target)) => Ok(OsString::from_vec(target.to_vec()).into()),
             Some(Entry::Content(_)) => Err(Errno::INVAL.into()),
-            Some(Entry::Error(code)) => Err(io::Error::from_raw_os_error(*code)),
+            Some(Entry::Error(code)) if *code != Errno::ISDIR.raw_os_error() => {
+                Err(io::Error::from_raw_os_error(*code))
+            }
+            Some(Entry::Error(_)) => Err(Errno::INVAL.into()),
             None if self.has_children(path) => Err(Errno::INVAL.into()),
             None => Err(self.missing()),
         }
@@ -225,7 +228,7 @@ impl Fetched {
         }
     }
 
-    pub(super) fn list(&self, path: &Path, limit: usize) -> io::Result<Vec<OsString>> {
+    pub(crate) fn list(&self, path: &Path, limit: usize) -> io::Result<Vec<OsString>> {
         match self.entries.get(key(path)) {
             Some(Entry::Content(_)) => return Err(Errno::NOTDIR.into()),
             Some(Entry::Error(code)) if *code == Errno::ISDIR.raw_os_error() => {}

@@ -8,6 +8,8 @@
 mod card;
 mod files;
 mod parse;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use parse::any_amd_bytes;
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,12 +17,13 @@ use std::time::Duration;
 use sickbay_model::{Advice, ProbeError, ProbeErrorKind, ProbeId, probe};
 
 use self::card::Card;
+use self::files::MAX_FILE_BYTES;
 use crate::gpu::known::KnownGpus;
 use crate::gpu::presence::{NvidiaPresence, count_gpus};
 use crate::gpu::{AMD_INDEX_BASE_MIXED, MAX_GPUS, MAX_TEXT_CHARACTERS};
 use crate::local::LocalCollector;
 use crate::parse::printable;
-use crate::{Roots, Sample};
+use crate::{Files, Roots, Sample};
 
 /// PCI vendor of AMD's GPUs.
 const AMD: &[u8] = b"0x1002";
@@ -42,18 +45,18 @@ pub struct AmdCollector {
     absent_until: Option<Duration>,
 }
 
-impl AmdCollector {}
-
 /// The cards of AMD, by PCI address.
-fn cards(sys: &Path) -> Vec<Card> {
-    let Ok(entries) = std::fs::read_dir(sys.join("class/drm")) else { return Vec::new() };
-    let mut cards: Vec<Card> = entries
-        .flatten()
-        .filter(|entry| is_card(&entry.file_name().to_string_lossy()))
-        .filter_map(|entry| {
-            let directory = entry.path().join("device");
-            let vendor = std::fs::read(directory.join("vendor")).ok()?;
-            vendor.starts_with(AMD).then(|| Card { address: address(&directory), directory })
+fn cards(roots: &Roots) -> Vec<Card> {
+    let (files, all) = (&roots.files, roots.sys.join("class/drm"));
+    let mut cards: Vec<Card> = files
+        .list(&all)
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|name| is_card(&name.to_string_lossy()))
+        .filter_map(|name| {
+            let directory = all.join(name).join("device");
+            let vendor = files.read_small(&directory.join("vendor"), AMD.len());
+            (vendor == AMD).then(|| Card { address: address(files, &directory), directory })
         })
         .collect();
     cards.sort();
@@ -68,13 +71,13 @@ fn is_card(name: &str) -> bool {
 }
 
 /// The PCI address: the name of the device's own directory, else as its `uevent` has it.
-fn address(directory: &Path) -> String {
-    let link = std::fs::read_link(directory).ok();
+fn address(files: &Files, directory: &Path) -> String {
+    let link = files.link(directory).ok();
     let name = link.as_deref().and_then(Path::file_name).map(|name| name.to_string_lossy());
     if let Some(name) = name.filter(|name| name.contains(':')) {
         return printable(name.as_bytes(), MAX_TEXT_CHARACTERS);
     }
-    let uevent = std::fs::read(directory.join("uevent")).unwrap_or_default();
+    let uevent = files.read_small(&directory.join("uevent"), MAX_FILE_BYTES);
     let slot =
         uevent.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"PCI_SLOT_NAME="));
     printable(slot.unwrap_or_default().trim_ascii(), MAX_TEXT_CHARACTERS)
@@ -107,9 +110,9 @@ impl LocalCollector for AmdCollector {
             out.set_not_applicable(NO_HARDWARE);
             return Ok(());
         }
-        let cards = cards(&roots.sys);
+        let cards = cards(roots);
         if cards.is_empty() && self.known.is_empty() {
-            let (gpus, passed_through) = count_gpus(&roots.sys, AMD);
+            let (gpus, passed_through) = count_gpus(roots, AMD);
             if gpus > passed_through {
                 return Err(without_driver(gpus - passed_through));
             }
@@ -120,11 +123,12 @@ impl LocalCollector for AmdCollector {
         let base = *self.base.get_or_insert_with(|| {
             if NvidiaPresence::of(roots).pci_gpus > 0 { AMD_INDEX_BASE_MIXED } else { 0 }
         });
-        let version = std::fs::read(roots.sys.join("module/amdgpu/version")).unwrap_or_default();
+        let version = roots.sys.join("module/amdgpu/version");
+        let version = roots.files.read_small(&version, MAX_FILE_BYTES);
         let version = printable(version.trim_ascii(), MAX_TEXT_CHARACTERS);
         let mut devices: Vec<_> = (base..)
             .zip(cards.iter().take(MAX_GPUS as usize))
-            .map(|(index, card)| card::read(card, index, &version, out))
+            .map(|(index, card)| card::read(&roots.files, card, index, &version, out))
             .collect();
         if let (true, Some(last)) = (cards.len() > devices.len(), devices.last_mut()) {
             last.unreadable.push(format!("only {MAX_GPUS} of {} GPUs are read", cards.len()));

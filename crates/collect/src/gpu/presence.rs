@@ -3,7 +3,7 @@
 //! A machine without the hardware is "not applicable"; one with the hardware and without a working
 //! driver is a failure. Only the PCI bus, `/proc` and `/dev` are looked at; nothing here can hang.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use crate::Roots;
 use crate::gpu::MAX_GPUS;
@@ -36,13 +36,14 @@ impl NvidiaPresence {
     /// Looks at the machine.
     #[must_use]
     pub fn of(roots: &Roots) -> Self {
-        let (pci_gpus, passed_through) = count_gpus(&roots.sys, NVIDIA);
+        let (pci_gpus, passed_through) = count_gpus(roots, NVIDIA);
+        let is_there = |path: PathBuf| roots.files.exists(&path);
         Self {
             pci_gpus,
             passed_through,
-            driver_loaded: roots.proc.join("driver/nvidia/version").exists(),
-            control_device: roots.dev.join("nvidiactl").exists(),
-            gpu_device: (0..MAX_GPUS).any(|gpu| roots.dev.join(format!("nvidia{gpu}")).exists()),
+            driver_loaded: is_there(roots.proc.join("driver/nvidia/version")),
+            control_device: is_there(roots.dev.join("nvidiactl")),
+            gpu_device: (0..MAX_GPUS).any(|gpu| is_there(roots.dev.join(format!("nvidia{gpu}")))),
             container: container(roots),
         }
     }
@@ -79,18 +80,18 @@ fn container(_roots: &Roots) -> Option<&'static str> {
 }
 
 /// Counts display controllers and processing accelerators of a vendor, and how many of them a virtual machine holds.
-pub(super) fn count_gpus(sys: &Path, vendor: &[u8]) -> (u32, u32) {
-    let Ok(devices) = std::fs::read_dir(sys.join("bus/pci/devices")) else { return (0, 0) };
+pub(super) fn count_gpus(roots: &Roots, vendor: &[u8]) -> (u32, u32) {
+    let (files, all) = (&roots.files, roots.sys.join("bus/pci/devices"));
+    let Ok(devices) = files.list(&all) else { return (0, 0) };
     let (mut count, mut passed_through) = (0, 0);
-    for device in devices.flatten().take(MAX_PCI_DEVICES) {
-        let path = device.path();
-        let is = |name: &str, wanted: &[u8]| {
-            std::fs::read(path.join(name)).is_ok_and(|text| text.starts_with(wanted))
-        };
+    for device in devices.iter().take(MAX_PCI_DEVICES) {
+        let path = all.join(device);
+        let is =
+            |name: &str, wanted: &[u8]| files.read_small(&path.join(name), wanted.len()) == wanted;
         let is_gpu = is("class", b"0x03") || is("class", b"0x12");
         if is_gpu && is("vendor", vendor) {
             count += 1;
-            let driver = std::fs::read_link(path.join("driver"));
+            let driver = files.link(&path.join("driver"));
             if driver.is_ok_and(|link| link.file_name().is_some_and(|name| name == "vfio-pci")) {
                 passed_through += 1;
             }

@@ -10,7 +10,7 @@ use sickbay_model::{ProbeError, ProbeId, probe};
 
 use super::LocalCollector;
 use super::rate::{Previous, growth, per_second, seconds_between};
-use super::read::{KernelFile, read_start};
+use super::read::KernelFile;
 use crate::parse::cpu_stat::{CpuStat, CpuTimes};
 use crate::parse::{cpu_stat, cpuinfo, loadavg};
 use crate::{Roots, Sample};
@@ -54,8 +54,8 @@ impl LocalCollector for Cpu {
         monotonic: Duration,
         out: &mut Sample,
     ) -> Result<(), ProbeError> {
-        let parsed = cpu_stat::parse_into(self.stat_file.read(&roots.proc)?, &mut self.current);
-        parsed.map_err(|error| self.stat_file.malformed(&roots.proc, &error))?;
+        let parsed = cpu_stat::parse_into(self.stat_file.read(roots)?, &mut self.current);
+        parsed.map_err(|error| self.stat_file.malformed(roots, &error))?;
         if let Some(previous) = &self.previous {
             put_shares(&previous.counters, &self.current, out);
             put_rates(previous, &self.current, monotonic, out);
@@ -75,8 +75,8 @@ impl LocalCollector for Cpu {
 
 impl Cpu {
     fn put_load(&mut self, roots: &Roots, out: &mut Sample) -> Result<(), ProbeError> {
-        let load = loadavg::parse(self.loadavg_file.read(&roots.proc)?)
-            .map_err(|error| self.loadavg_file.malformed(&roots.proc, &error))?;
+        let load = loadavg::parse(self.loadavg_file.read(roots)?)
+            .map_err(|error| self.loadavg_file.malformed(roots, &error))?;
         out.put(LOAD_1M, "", load.one_minute);
         out.put(LOAD_5M, "", load.five_minutes);
         out.put(LOAD_15M, "", load.fifteen_minutes);
@@ -88,7 +88,9 @@ impl Cpu {
         self.model
             .get_or_insert_with(|| {
                 let mut buffer = Vec::new();
-                read_start(&roots.proc.join("cpuinfo"), &mut buffer, CPUINFO_BYTES)
+                roots
+                    .files
+                    .read_start(&roots.proc.join("cpuinfo"), &mut buffer, CPUINFO_BYTES)
                     .ok()
                     .and_then(|bytes| cpuinfo::parse(bytes).ok())
                     .map(|info| info.model)

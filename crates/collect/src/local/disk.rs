@@ -74,14 +74,14 @@ impl LocalCollector for Disks {
         monotonic: Duration,
         out: &mut Sample,
     ) -> Result<(), ProbeError> {
-        let Some(bytes) = self.file.read_if_there(&roots.proc)? else {
+        let Some(bytes) = self.file.read_if_there(roots)? else {
             out.set_not_applicable("this kernel has no /proc/diskstats");
             return Ok(());
         };
         let parsed = diskstats::parse(bytes);
         let lines = match parsed {
             Ok(lines) => lines,
-            Err(error) => return Err(self.file.malformed(&roots.proc, &error)),
+            Err(error) => return Err(self.file.malformed(roots, &error)),
         };
         let seconds = self.previous_at.and_then(|at| seconds_between(at, monotonic));
         let mut disks = Vec::new();
@@ -169,9 +169,10 @@ fn describe(roots: &Roots, line: &DiskStats<'_>) -> Option<BlockDevice> {
     let name = printable(line.name, MAX_NAME_CHARACTERS);
     let all = roots.sys.join("block");
     let directory = device_directory(&all, line.name);
-    if !directory.is_dir() {
+    let files = &roots.files;
+    if !files.is_dir(&directory) {
         // Where /sys is not visible at all, the name decides.
-        let guessed = !all.is_dir() && !looks_like_partition(line.name);
+        let guessed = !files.is_dir(&all) && !looks_like_partition(line.name);
         return guessed.then(|| BlockDevice {
             name,
             model: String::new(),
@@ -181,7 +182,7 @@ fn describe(roots: &Roots, line: &DiskStats<'_>) -> Option<BlockDevice> {
     }
     let mut buffer = Vec::new();
     let mut number = |file: &str| {
-        small_fact(&directory.join(file), &mut buffer, |bytes| {
+        small_fact(files, &directory.join(file), &mut buffer, |bytes| {
             sysfs::parse_unsigned("a file of /sys/block", bytes).ok()
         })
         .flatten()
@@ -193,7 +194,7 @@ fn describe(roots: &Roots, line: &DiskStats<'_>) -> Option<BlockDevice> {
     let size_bytes = number("size").and_then(|size| size.checked_mul(SECTOR_BYTES)).unwrap_or(0);
     let rotational = number("queue/rotational") == Some(1);
     let mut text = |file: &str| {
-        small_fact(&directory.join(file), &mut buffer, |bytes| {
+        small_fact(files, &directory.join(file), &mut buffer, |bytes| {
             sysfs::text(bytes, MAX_NAME_CHARACTERS)
         })
     };

@@ -171,10 +171,10 @@ impl LocalCollector for Filesystems {
         _monotonic: Duration,
         out: &mut Sample,
     ) -> Result<(), ProbeError> {
-        let parsed = mountinfo::parse(self.file.read(&roots.proc)?);
+        let parsed = mountinfo::parse(self.file.read(roots)?);
         let mounts = match parsed {
             Ok(mounts) => select(mounts),
-            Err(error) => return Err(self.file.malformed(&roots.proc, &error)),
+            Err(error) => return Err(self.file.malformed(roots, &error)),
         };
         if mounts.len() > MAX_FILESYSTEMS && !std::mem::replace(&mut self.overflow_said, true) {
             tracing::warn!(limit = MAX_FILESYSTEMS, "more filesystems than are reported");

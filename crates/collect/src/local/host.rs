@@ -1,5 +1,6 @@
 //! The host: file handles, uptime, boot id, names, memory errors.
 
+use std::path::Path;
 use std::time::Duration;
 
 use sickbay_model::catalogue::{
@@ -8,7 +9,7 @@ use sickbay_model::catalogue::{
 use sickbay_model::{HostFacts, ProbeError, ProbeId, probe};
 
 use super::LocalCollector;
-use super::read::{KernelFile, SMALL_LIMIT, malformed, read_error, read_start, small_fact};
+use super::read::{KernelFile, SMALL_LIMIT, malformed, read_error, small_fact};
 use super::virtualization;
 use crate::parse::{boot_id, file_nr, os_release, sysfs, uptime};
 use crate::{Roots, Sample};
@@ -53,8 +54,8 @@ impl LocalCollector for Host {
         _monotonic: Duration,
         out: &mut Sample,
     ) -> Result<(), ProbeError> {
-        let seconds = uptime::parse(self.uptime_file.read(&roots.proc)?)
-            .map_err(|error| self.uptime_file.malformed(&roots.proc, &error))?;
+        let seconds = uptime::parse(self.uptime_file.read(roots)?)
+            .map_err(|error| self.uptime_file.malformed(roots, &error))?;
         out.put(UPTIME, "", seconds);
         if self.lasting.is_none() {
             self.lasting = Some(lasting_facts(roots, &mut self.buffer)?);
@@ -71,13 +72,13 @@ impl LocalCollector for Host {
 
 impl Host {
     fn hostname(&mut self, roots: &Roots) -> Result<String, ProbeError> {
-        let bytes = self.hostname_file.read_if_there(&roots.proc)?;
+        let bytes = self.hostname_file.read_if_there(roots)?;
         Ok(bytes.map(|bytes| sysfs::text(bytes, MAX_NAME_CHARACTERS)).unwrap_or_default())
     }
 
     fn put_file_handles(&mut self, roots: &Roots, out: &mut Sample) -> Result<(), ProbeError> {
-        let handles = file_nr::parse(self.file_nr_file.read(&roots.proc)?)
-            .map_err(|error| self.file_nr_file.malformed(&roots.proc, &error))?;
+        let handles = file_nr::parse(self.file_nr_file.read(roots)?)
+            .map_err(|error| self.file_nr_file.malformed(roots, &error))?;
         out.put(FILE_HANDLES, "", handles.open as f64);
         if handles.limit > 0 {
             out.put(FILE_HANDLES_USED, "", 100.0 * handles.open as f64 / handles.limit as f64);
@@ -93,7 +94,7 @@ impl Host {
             let path = directory.join(format!("mc{controller}"));
             let mut found = false;
             for (sum, file) in sums.iter_mut().zip(["ce_count", "ue_count"]) {
-                let count = small_fact(&path.join(file), &mut self.buffer, |bytes| {
+                let count = small_fact(&roots.files, &path.join(file), &mut self.buffer, |bytes| {
                     sysfs::parse_unsigned("an EDAC counter", bytes).ok()
                 });
                 found |= count.is_some();
@@ -115,33 +116,28 @@ impl Host {
 fn lasting_facts(roots: &Roots, buffer: &mut Vec<u8>) -> Result<HostFacts, ProbeError> {
     let kernel_directory = roots.proc.join("sys/kernel");
     let boot_id_path = kernel_directory.join("random/boot_id");
-    let boot_id = match read_start(&boot_id_path, buffer, SMALL_LIMIT) {
+    let boot_id = match roots.files.read_start(&boot_id_path, buffer, SMALL_LIMIT) {
         Ok(bytes) => {
             boot_id::parse(bytes).map_err(|error| malformed(&boot_id_path, &error))?.to_owned()
         }
         Err(error) => return Err(read_error(&boot_id_path, &error)),
     };
     let mut text = |file: &str| {
-        small_fact(&kernel_directory.join(file), buffer, |bytes| {
+        small_fact(&roots.files, &kernel_directory.join(file), buffer, |bytes| {
             sysfs::text(bytes, MAX_NAME_CHARACTERS)
         })
     };
     let kernel = text("osrelease").unwrap_or_default();
     // The file is there since Linux 6.1; before, what this program was built for says the same.
-    let architecture = text("arch").unwrap_or_else(|| std::env::consts::ARCH.to_owned());
+    let architecture = text("arch").unwrap_or_else(|| roots.files.architecture().to_owned());
     // A system without a name is no fault.
-    let os = ["os-release", "../usr/lib/os-release"]
+    let root = roots.etc.parent().unwrap_or(Path::new("/"));
+    let os = [roots.etc.join("os-release"), root.join("usr/lib/os-release")]
         .iter()
         .find_map(|file| {
-            small_fact(&roots.etc.join(file), buffer, |bytes| os_release::parse(bytes).ok())?
+            small_fact(&roots.files, file, buffer, |bytes| os_release::parse(bytes).ok())?
         })
         .unwrap_or_default();
-    Ok(HostFacts {
-        os,
-        kernel,
-        architecture,
-        boot_id,
-        virtualization: virtualization::detect(roots).to_owned(),
-        ..HostFacts::default()
-    })
+    let virtualization = virtualization::detect(roots, &architecture).to_owned();
+    Ok(HostFacts { os, kernel, architecture, boot_id, virtualization, ..HostFacts::default() })
 }

@@ -15,7 +15,7 @@ use super::network::{MAX_INTERFACES, MAX_NAME_CHARACTERS, is_reported};
 use super::read::{KernelFile, is_absent, read_error, small_fact};
 use crate::parse::route::DefaultRoute;
 use crate::parse::{ParseError, printable, route, sysfs};
-use crate::{Roots, Sample};
+use crate::{Files, Roots, Sample};
 
 /// The flag of an interface that the administrator has up (`IFF_UP`).
 const FLAG_UP: u64 = 1;
@@ -55,17 +55,16 @@ impl LocalCollector for Links {
         out: &mut Sample,
     ) -> Result<(), ProbeError> {
         let directory = roots.sys.join("class/net");
-        let entries = match std::fs::read_dir(&directory) {
-            Ok(entries) => entries,
+        let names = match roots.files.list(&directory) {
+            Ok(names) => names,
             Err(error) if is_absent(&error) => {
                 out.set_not_applicable("no /sys/class/net is visible here");
                 return Ok(());
             }
             Err(error) => return Err(read_error(&directory, &error)),
         };
-        let mut names: Vec<_> = entries
-            .filter_map(Result::ok)
-            .map(|entry| entry.file_name())
+        let mut names: Vec<_> = names
+            .into_iter()
             .filter(|name| is_reported(name.as_bytes()))
             .take(MAX_INTERFACES)
             .collect();
@@ -76,9 +75,9 @@ impl LocalCollector for Links {
             let default_route = default_interfaces.iter().any(|one| **one == *name.as_bytes());
             // Plain files (bonding_masters) stand between the interfaces.
             let path = directory.join(&name);
-            if path.is_dir() {
+            if roots.files.is_dir(&path) {
                 let shown = printable(name.as_bytes(), MAX_NAME_CHARACTERS);
-                interfaces.push(self.link(&path, shown, default_route, out));
+                interfaces.push(self.link(&roots.files, &path, shown, default_route, out));
             }
         }
         out.facts.interfaces = Some(interfaces);
@@ -89,24 +88,25 @@ impl LocalCollector for Links {
 impl Links {
     fn link(
         &mut self,
+        files: &Files,
         path: &Path,
         name: String,
         default_route: bool,
         out: &mut Sample,
     ) -> NetworkInterface {
         let buffer = &mut self.buffer;
-        let flags = small_fact(&path.join("flags"), buffer, |bytes| {
+        let flags = small_fact(files, &path.join("flags"), buffer, |bytes| {
             sysfs::parse_hexadecimal("flags", bytes).ok()
         });
         let administratively_up = flags.flatten().is_some_and(|flags| flags & FLAG_UP != 0);
         // Refused by the kernel while the interface is administratively down.
-        let carrier = small_fact(&path.join("carrier"), buffer, |bytes| {
+        let carrier = small_fact(files, &path.join("carrier"), buffer, |bytes| {
             sysfs::parse_unsigned("carrier", bytes).ok()
         });
         if let Some(carrier) = carrier.flatten().filter(|_| administratively_up) {
             out.put(NETWORK_LINK_UP, &name, if carrier == 0 { 0.0 } else { 1.0 });
         }
-        let speed = small_fact(&path.join("speed"), buffer, |bytes| {
+        let speed = small_fact(files, &path.join("speed"), buffer, |bytes| {
             sysfs::parse_signed("speed", bytes).ok()
         });
         // -1, or the same read as an unsigned number, where the driver does not know.
@@ -114,14 +114,14 @@ impl Links {
         if let Some(speed) = speed.flatten().filter(known) {
             out.put(NETWORK_SPEED, &name, speed as f64 * BYTES_PER_MEGABIT);
         }
-        let operational_state = small_fact(&path.join("operstate"), buffer, |bytes| {
+        let operational_state = small_fact(files, &path.join("operstate"), buffer, |bytes| {
             sysfs::text(bytes, MAX_NAME_CHARACTERS)
         })
         .unwrap_or_default();
         NetworkInterface {
             name,
             operational_state,
-            physical: path.join("device").exists(),
+            physical: files.exists(&path.join("device")),
             administratively_up,
             default_route,
         }
@@ -137,11 +137,11 @@ impl Links {
         let files: [(_, ParseRoutes); 2] =
             [(&mut self.route_file, route::parse), (&mut self.route_v6_file, route::parse_v6)];
         for (file, parse) in files {
-            let Some(bytes) = file.read_if_there(&roots.proc)? else { continue };
+            let Some(bytes) = file.read_if_there(roots)? else { continue };
             let parsed = parse(bytes);
             let routes = match parsed {
                 Ok(routes) => routes,
-                Err(error) => return Err(file.malformed(&roots.proc, &error)),
+                Err(error) => return Err(file.malformed(roots, &error)),
             };
             let Some(lowest) = routes.first().map(|first| first.metric) else { continue };
             for default in routes.iter().filter(|default| default.metric == lowest) {

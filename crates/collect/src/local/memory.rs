@@ -45,8 +45,8 @@ impl LocalCollector for Memory {
         monotonic: Duration,
         out: &mut Sample,
     ) -> Result<(), ProbeError> {
-        let info = meminfo::parse(self.meminfo_file.read(&roots.proc)?)
-            .map_err(|error| self.meminfo_file.malformed(&roots.proc, &error))?;
+        let info = meminfo::parse(self.meminfo_file.read(roots)?)
+            .map_err(|error| self.meminfo_file.malformed(roots, &error))?;
         put_memory(&info, out);
         out.facts.host.memory_bytes = info.total;
         let ended = self.put_paging(roots, monotonic, out);
@@ -63,12 +63,12 @@ impl Memory {
         out: &mut Sample,
     ) -> Result<(), ProbeError> {
         // Some containers hide it; nothing but swapping and kills is lost with it.
-        let Some(bytes) = self.vmstat_file.read_if_there(&roots.proc)? else {
+        let Some(bytes) = self.vmstat_file.read_if_there(roots)? else {
             self.previous = None;
             return Ok(());
         };
         let parsed = vmstat::parse(bytes);
-        let counters = parsed.map_err(|error| self.vmstat_file.malformed(&roots.proc, &error))?;
+        let counters = parsed.map_err(|error| self.vmstat_file.malformed(roots, &error))?;
         out.put_some(OOM_KILLS, "", counters.oom_kills.map(|kills| kills as f64));
         if let Some(previous) = &self.previous {
             let seconds = seconds_between(previous.at, monotonic);

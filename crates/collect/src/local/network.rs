@@ -97,10 +97,10 @@ impl LocalCollector for Network {
         monotonic: Duration,
         out: &mut Sample,
     ) -> Result<(), ProbeError> {
-        let parsed = net_dev::parse(self.dev_file.read(&roots.proc)?);
+        let parsed = net_dev::parse(self.dev_file.read(roots)?);
         let lines = match parsed {
             Ok(lines) => lines,
-            Err(error) => return Err(self.dev_file.malformed(&roots.proc, &error)),
+            Err(error) => return Err(self.dev_file.malformed(roots, &error)),
         };
         let seconds = self.previous_at.and_then(|at| seconds_between(at, monotonic));
         for line in lines.iter().filter(|line| is_reported(line.name)) {
@@ -135,9 +135,9 @@ impl Network {
         out: &mut Sample,
     ) -> Result<(), ProbeError> {
         // A kernel without IPv4 has no such file.
-        let Some(bytes) = self.snmp_file.read_if_there(&roots.proc)? else { return Ok(()) };
+        let Some(bytes) = self.snmp_file.read_if_there(roots)? else { return Ok(()) };
         let parsed = snmp::parse(bytes);
-        let tcp = parsed.map_err(|error| self.snmp_file.malformed(&roots.proc, &error))?;
+        let tcp = parsed.map_err(|error| self.snmp_file.malformed(roots, &error))?;
         out.put(TCP_ESTABLISHED, "", tcp.established as f64);
         let counters = tcp.retransmitted_segments;
         if let Some(previous) = self.previous_retransmits {

@@ -27,9 +27,9 @@ impl Stall {
     /// Writes its readings; returns whether the file is there.
     fn put(&mut self, roots: &Roots, out: &mut Sample) -> Result<bool, ProbeError> {
         let Self(file, some, full) = self;
-        let Some(bytes) = file.read_if_there(&roots.proc)? else { return Ok(false) };
+        let Some(bytes) = file.read_if_there(roots)? else { return Ok(false) };
         let parsed = pressure::parse(bytes);
-        let got = parsed.map_err(|error| file.malformed(&roots.proc, &error))?;
+        let got = parsed.map_err(|error| file.malformed(roots, &error))?;
         out.put(*some, "", got.some_avg10);
         if let (Some(metric), Some(value)) = (*full, got.full_avg10) {
             out.put(metric, "", value);

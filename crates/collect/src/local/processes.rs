@@ -34,6 +34,10 @@ const MAX_PATTERNS: usize = 128;
 /// The most processes that are looked at in one scan; Linux's own limit is 4 Mi.
 const MAX_PROCESSES: usize = 1 << 18;
 
+/// In what Linux counts CPU time for programs (`USER_HZ`): a hundredth of a second on every
+/// architecture that it still runs GPUs on, whatever the kernel's own clock.
+const TICKS_PER_SECOND: f64 = 100.0;
+
 /// A thread of the kernel that was found at rest is read again every so many scans: there are
 /// thousands on large machines, and reading them was most of a scan's cost.
 const RESTING_THREAD_SCANS: u64 = 4;
@@ -47,7 +51,6 @@ pub(super) struct Processes {
     resting: HashSet<u32>,
     scans: u64,
     previous_at: Option<Duration>,
-    ticks_per_second: f64,
     page_bytes: u64,
     stat_buffer: Vec<u8>,
     command_buffer: Vec<u8>,
@@ -76,8 +79,7 @@ impl Processes {
             resting: HashSet::new(),
             scans: 0,
             previous_at: None,
-            ticks_per_second: rustix::param::clock_ticks_per_second() as f64,
-            page_bytes: rustix::param::page_size() as u64,
+            page_bytes: 0,
             stat_buffer: Vec::new(),
             command_buffer: Vec::new(),
         }
@@ -96,10 +98,11 @@ impl LocalCollector for Processes {
         out: &mut Sample,
     ) -> Result<(), ProbeError> {
         let unreadable = |error: std::io::Error| read_error(&roots.proc, &error);
-        let table = ProcessTable::open(&roots.proc).map_err(unreadable)?;
+        let table = ProcessTable::open(roots).map_err(unreadable)?;
         let pids = table.pids(MAX_PROCESSES).map_err(unreadable)?;
         let seconds = self.previous_at.and_then(|at| seconds_between(at, monotonic));
         self.scans += 1;
+        self.page_bytes = roots.files.page_bytes();
         let mut scan = Scan::default();
         let mut buffer = std::mem::take(&mut self.stat_buffer);
         let rested = std::mem::take(&mut self.resting);
@@ -156,7 +159,7 @@ impl Processes {
         &mut self,
         stat: &PidStat<'_>,
         seconds: Option<f64>,
-        table: &ProcessTable,
+        table: &ProcessTable<'_>,
         scan: &mut Scan,
     ) {
         let mut candidate = Candidate {
@@ -182,7 +185,7 @@ impl Processes {
         &mut self,
         stat: &PidStat<'_>,
         seconds: Option<f64>,
-        table: &ProcessTable,
+        table: &ProcessTable<'_>,
         candidate: &mut Candidate,
     ) {
         let same = |known: &&Known| known.start_ticks == stat.start_ticks;
@@ -190,7 +193,7 @@ impl Processes {
         if let (Some(earlier), Some(seconds)) = (earlier, seconds)
             && let Some(ticks) = growth(earlier.cpu_ticks, stat.cpu_ticks)
         {
-            candidate.cpu_percent = 100.0 * ticks / self.ticks_per_second / seconds;
+            candidate.cpu_percent = 100.0 * ticks / TICKS_PER_SECOND / seconds;
         }
         let remembered = earlier.filter(|known| known.name == candidate.name);
         candidate.matches = match remembered.map(|known| known.matches) {
@@ -208,7 +211,7 @@ impl Processes {
     }
 
     /// Which patterns the command line matches, as a mask.
-    fn matches(&mut self, stat: &PidStat<'_>, table: &ProcessTable) -> u128 {
+    fn matches(&mut self, stat: &PidStat<'_>, table: &ProcessTable<'_>) -> u128 {
         if self.patterns.is_empty() {
             return 0;
         }

@@ -1,4 +1,4 @@
-//! Reading the kernel's files: bounded, into buffers that are used again.
+//! Reading the kernel's files: bounded, into buffers that are used again, or where copies lie.
 
 use std::fs::File;
 use std::io;
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use sickbay_model::{Advice, ProbeError, ProbeErrorKind};
 
 use crate::parse::{INPUT_LIMIT, ParseError};
+use crate::{Files, Roots};
 
 /// How much a buffer grows at once.
 const CHUNK_BYTES: usize = 4096;
@@ -31,49 +32,58 @@ impl KernelFile {
     }
 
     /// Its content now.
-    pub(super) fn read(&mut self, root: &Path) -> Result<&[u8], ProbeError> {
-        match self.read_raw(root) {
-            Ok(length) => Ok(self.buffer.get(..length).unwrap_or_default()),
-            Err(error) => Err(read_error(&root.join(self.below_root), &error)),
-        }
+    pub(super) fn read<'a>(&'a mut self, roots: &'a Roots) -> Result<&'a [u8], ProbeError> {
+        let below_root = self.below_root;
+        self.read_raw(roots).map_err(|error| read_error(&roots.proc.join(below_root), &error))
     }
 
     /// Its content now; `None` where there is no such file.
-    pub(super) fn read_if_there(&mut self, root: &Path) -> Result<Option<&[u8]>, ProbeError> {
-        match self.read_raw(root) {
-            Ok(length) => Ok(self.buffer.get(..length)),
+    pub(super) fn read_if_there<'a>(
+        &'a mut self,
+        roots: &'a Roots,
+    ) -> Result<Option<&'a [u8]>, ProbeError> {
+        let below_root = self.below_root;
+        match self.read_raw(roots) {
+            Ok(bytes) => Ok(Some(bytes)),
             Err(error) if is_absent(&error) => Ok(None),
-            Err(error) => Err(read_error(&root.join(self.below_root), &error)),
+            Err(error) => Err(read_error(&roots.proc.join(below_root), &error)),
         }
     }
 
     /// The error for a content that its parser refused.
-    pub(super) fn malformed(&self, root: &Path, error: &ParseError) -> ProbeError {
-        malformed(&root.join(self.below_root), error)
+    pub(super) fn malformed(&self, roots: &Roots, error: &ParseError) -> ProbeError {
+        malformed(&roots.proc.join(self.below_root), error)
     }
 
-    fn read_raw(&mut self, root: &Path) -> io::Result<usize> {
+    fn read_raw<'a>(&'a mut self, roots: &'a Roots) -> io::Result<&'a [u8]> {
+        if let Files::Fetched(fetched) = &roots.files {
+            let content = fetched.content(&roots.proc.join(self.below_root))?;
+            return if content.len() > INPUT_LIMIT { Err(too_large()) } else { Ok(content) };
+        }
+        let root = &roots.proc;
         if self.opened.as_ref().is_none_or(|(opened_root, _)| opened_root != root) {
             let file = File::open(root.join(self.below_root))?;
-            self.opened = Some((root.to_owned(), file));
+            self.opened = Some((root.clone(), file));
         }
-        let Some((_, file)) = &self.opened else { return Ok(0) };
-        let result = read_whole(file, &mut self.buffer, INPUT_LIMIT);
-        if result.is_err() {
-            // Opened anew next time: the thing behind it may have come back.
-            self.opened = None;
+        let Some((_, file)) = &self.opened else { return Ok(&[]) };
+        match read_whole(file, &mut self.buffer) {
+            Ok(length) => Ok(self.buffer.get(..length).unwrap_or_default()),
+            Err(error) => {
+                // Opened anew next time: the thing behind it may have come back.
+                self.opened = None;
+                Err(error)
+            }
         }
-        result
     }
 }
 
-/// Reads a file from its start; a file above `limit` is an error.
-fn read_whole(file: &File, buffer: &mut Vec<u8>, limit: usize) -> io::Result<usize> {
+/// Reads a file from its start; one above [`INPUT_LIMIT`] is an error.
+fn read_whole(file: &File, buffer: &mut Vec<u8>) -> io::Result<usize> {
     let mut filled = 0;
     loop {
         if buffer.len() - filled < CHUNK_BYTES / 4 {
             // Doubled, so that a large file settles after a few reads; never shrunk.
-            let length = (buffer.len() * 2).clamp(CHUNK_BYTES, limit + CHUNK_BYTES);
+            let length = (buffer.len() * 2).clamp(CHUNK_BYTES, INPUT_LIMIT + CHUNK_BYTES);
             buffer.resize(length, 0);
         }
         let Some(room) = buffer.get_mut(filled..) else { return Ok(filled) };
@@ -83,42 +93,25 @@ fn read_whole(file: &File, buffer: &mut Vec<u8>, limit: usize) -> io::Result<usi
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
-        if filled > limit {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("it is larger than {limit} bytes"),
-            ));
+        if filled > INPUT_LIMIT {
+            return Err(too_large());
         }
     }
 }
 
-/// Reads at most the first `limit` bytes of a file, whatever its size.
-pub(super) fn read_start<'a>(
-    path: &Path,
-    buffer: &'a mut Vec<u8>,
-    limit: usize,
-) -> io::Result<&'a [u8]> {
-    let file = File::open(path)?;
-    buffer.resize(limit, 0);
-    let mut filled = 0;
-    while let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) {
-        match file.read_at(room, filled as u64) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(buffer.get(..filled).unwrap_or_default())
+fn too_large() -> io::Error {
+    let message = format!("it is larger than {INPUT_LIMIT} bytes");
+    io::Error::new(io::ErrorKind::InvalidData, message)
 }
 
 /// Reads a small file for a fact that may be missing without harm.
 pub(super) fn small_fact<T>(
+    files: &Files,
     path: &Path,
     buffer: &mut Vec<u8>,
     understand: impl FnOnce(&[u8]) -> T,
 ) -> Option<T> {
-    read_start(path, buffer, SMALL_LIMIT).ok().map(understand)
+    files.read_start(path, buffer, SMALL_LIMIT).ok().map(understand)
 }
 
 /// Whether an error says that the thing is not there, or that the kernel lacks the feature.
@@ -163,40 +156,31 @@ mod tests {
     #[test]
     fn a_file_is_read_anew_and_whole_each_time() {
         let root = tempfile::tempdir().unwrap();
+        let roots = Roots { proc: root.path().to_owned(), ..Roots::default() };
         let path = root.path().join("stat");
         let mut file = KernelFile::new("stat");
         for content in [vec![b'a'; 10], vec![b'b'; 100_000], Vec::new(), vec![b'c'; 4096]] {
             std::fs::write(&path, &content).unwrap();
-            assert_eq!(file.read(root.path()).unwrap(), content);
+            assert_eq!(file.read(&roots).unwrap(), content);
         }
     }
 
     #[test]
     fn errors_have_their_kind() {
         let root = tempfile::tempdir().unwrap();
-        let error = KernelFile::new("none").read(root.path()).unwrap_err();
+        let roots = Roots { proc: root.path().to_owned(), ..Roots::default() };
+        let error = KernelFile::new("none").read(&roots).unwrap_err();
         assert_eq!(error.kind, ProbeErrorKind::Absent);
         assert!(error.message.starts_with("cannot read /"), "{}", error.message);
-        assert_eq!(KernelFile::new("none").read_if_there(root.path()).unwrap(), None);
+        assert_eq!(KernelFile::new("none").read_if_there(&roots).unwrap(), None);
 
         std::fs::write(root.path().join("large"), vec![b'x'; INPUT_LIMIT + 1]).unwrap();
-        let error = KernelFile::new("large").read(root.path()).unwrap_err();
+        let error = KernelFile::new("large").read(&roots).unwrap_err();
         assert_eq!(error.kind, ProbeErrorKind::Malformed);
         assert!(error.message.ends_with("it is larger than 4194304 bytes"), "{}", error.message);
 
         std::fs::create_dir(root.path().join("directory")).unwrap();
-        let error = KernelFile::new("directory").read(root.path()).unwrap_err();
+        let error = KernelFile::new("directory").read(&roots).unwrap_err();
         assert_eq!(error.kind, ProbeErrorKind::Failed);
-    }
-
-    #[test]
-    fn only_the_start_of_a_large_file_is_read() {
-        let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("cpuinfo");
-        std::fs::write(&path, vec![b'x'; 10_000]).unwrap();
-        let mut buffer = Vec::new();
-        assert_eq!(read_start(&path, &mut buffer, 100).unwrap().len(), 100);
-        std::fs::write(&path, b"ab").unwrap();
-        assert_eq!(read_start(&path, &mut buffer, 100).unwrap(), b"ab");
     }
 }

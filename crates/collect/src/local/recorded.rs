@@ -1,10 +1,14 @@
-//! Every collector over every recorded tree, twice: what they say is written beside the tree.
+//! Every collector over every recorded tree, twice: what they say is written beside the tree. And
+//! again over copies of its files, as they are made of another machine's.
 //!
 //! `fixtures/host/README.md` says where the trees come from. `UPDATE_EXPECT=1` writes anew.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use expect_test::expect_file;
@@ -12,7 +16,7 @@ use expect_test::expect_file;
 use super::LocalCollector;
 use super::filesystem::Filesystems;
 use super::registry;
-use crate::{Files, ProcessPattern, Roots, Sample, Space};
+use crate::{Fetched, Files, ProcessPattern, Roots, Sample, Space};
 
 const TREES: [&str; 5] = ["virtual-machine", "gpu-server", "kernel-3.10", "arm64", "container"];
 
@@ -32,20 +36,27 @@ fn ask_recorded(_files: &Files, path: &Path) -> io::Result<Space> {
     })
 }
 
-fn collectors() -> Vec<Box<dyn LocalCollector>> {
+fn fixtures() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/host")
+}
+
+fn patterns() -> [ProcessPattern; 4] {
     let pattern = |name: &str, pattern: &str, expected| ProcessPattern {
         name: name.to_owned(),
         pattern: pattern.to_owned(),
         expected,
     };
-    let patterns = [
+    [
         pattern("training", "train.py", true),
         pattern("distributed", "*torch.distributed*", true),
         pattern("absent", "no-such-program", true),
         pattern("dead", "defunct", true),
-    ];
+    ]
+}
+
+fn collectors() -> Vec<Box<dyn LocalCollector>> {
     let mut all: Vec<_> =
-        registry::all(&patterns).into_iter().map(|entry| entry.collector).collect();
+        registry::all(&patterns()).into_iter().map(|entry| entry.collector).collect();
     for collector in &mut all {
         if collector.probe() == sickbay_model::probe::FILESYSTEM {
             *collector = Box::new(Filesystems::asking(ask_recorded));
@@ -109,11 +120,28 @@ fn told(collector: &mut dyn LocalCollector, roots: &Roots, at: u64) -> String {
     text
 }
 
+/// Puts a tree's files among the copies, at the paths that they would be read by.
+fn fetch(tree: &Path, at: &Path, to: &mut Fetched) {
+    for entry in std::fs::read_dir(tree).unwrap() {
+        let entry = entry.unwrap();
+        let (source, target) = (entry.path(), at.join(entry.file_name()));
+        let path = target.as_os_str().as_bytes();
+        let kind = entry.file_type().unwrap();
+        if entry.file_name() == "later" {
+        } else if kind.is_symlink() {
+            to.put_link(path, std::fs::read_link(&source).unwrap().as_os_str().as_bytes());
+        } else if kind.is_dir() {
+            fetch(&source, &target, to);
+        } else {
+            to.put(path, &std::fs::read(&source).unwrap());
+        }
+    }
+}
+
 #[test]
 fn what_is_told_of_recorded_machines() {
-    let fixtures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/host");
     for tree in TREES {
-        let recorded = fixtures.join(tree);
+        let recorded = fixtures().join(tree);
         let root = tempfile::tempdir().unwrap();
         copy(&recorded, root.path());
         let roots = Roots::under(root.path());
@@ -128,5 +156,46 @@ fn what_is_told_of_recorded_machines() {
         }
         let text = text.replace(&root.path().display().to_string(), "ROOT");
         expect_file![recorded.join("expected.txt")].assert_eq(&text);
+    }
+}
+
+#[test]
+fn the_same_is_told_of_copies() {
+    for tree in TREES {
+        let recorded = fixtures().join(tree);
+        let root = Path::new("/ROOT");
+        let mut fetched = Fetched::new();
+        fetch(&recorded, root, &mut fetched);
+        // What is not read from a file here is asked for on another machine.
+        let architecture = root.join("proc/sys/kernel/arch");
+        let mut roots = Roots { files: Files::Fetched(Arc::new(fetched)), ..Roots::under(root) };
+        let fetched = roots.files.fetched_mut().unwrap();
+        if fetched.content(&architecture).is_err() {
+            fetched.put(architecture.as_os_str().as_bytes(), std::env::consts::ARCH.as_bytes());
+        }
+        fetched.set_page_bytes(rustix::param::page_size() as u64);
+        let mounts = fetched.content(&root.join("proc/self/mountinfo")).unwrap().to_vec();
+        for mount in crate::parse::mountinfo::parse(&mounts).unwrap() {
+            let point = Path::new(OsStr::from_bytes(&mount.mount_point));
+            let space = ask_recorded(&Files::Here, point);
+            fetched.put_space(
+                &mount.mount_point,
+                space.map_err(|error| error.raw_os_error().unwrap()),
+            );
+        }
+
+        let mut collectors: Vec<_> =
+            registry::all(&patterns()).into_iter().map(|entry| entry.collector).collect();
+        let mut text = String::new();
+        for collector in &mut collectors {
+            text += &told(collector.as_mut(), &roots, 100);
+        }
+        let fetched = roots.files.fetched_mut().unwrap();
+        fetch(&recorded.join("later"), root, fetched);
+        for collector in &mut collectors {
+            text += &told(collector.as_mut(), &roots, 105);
+        }
+        let expected = std::fs::read_to_string(recorded.join("expected.txt")).unwrap();
+        assert_eq!(text.replace("/ROOT", "ROOT"), expected, "{tree}");
     }
 }

@@ -4,7 +4,6 @@
 //! take milliseconds to answer and a failing disk may never: this runs in the killable child.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,9 +12,9 @@ use sickbay_model::catalogue::{TEMPERATURE, TEMPERATURE_CRITICAL};
 use sickbay_model::{ProbeError, ProbeErrorKind, ProbeId, probe};
 
 use super::LocalCollector;
-use super::read::{SMALL_LIMIT, read_start, small_fact};
+use super::read::{SMALL_LIMIT, small_fact};
 use crate::parse::sysfs;
-use crate::{Roots, Sample};
+use crate::{Files, Roots, Sample};
 
 /// The most chips that are asked.
 const MAX_CHIPS: usize = 256;
@@ -58,9 +57,9 @@ impl LocalCollector for Sensors {
         out: &mut Sample,
     ) -> Result<(), ProbeError> {
         let mut tally = Tally::default();
-        self.collect_hwmon(&roots.sys.join("class/hwmon"), &mut tally, out);
+        self.collect_hwmon(&roots.files, &roots.sys.join("class/hwmon"), &mut tally, out);
         if tally.answered == 0 {
-            self.collect_zones(&roots.sys.join("class/thermal"), &mut tally, out);
+            self.collect_zones(&roots.files, &roots.sys.join("class/thermal"), &mut tally, out);
         }
         match tally {
             Tally { answered: 0, failed: 0, .. } => {
@@ -81,10 +80,16 @@ impl LocalCollector for Sensors {
 }
 
 impl Sensors {
-    fn collect_hwmon(&mut self, directory: &Path, tally: &mut Tally, out: &mut Sample) {
-        let chips: Vec<(String, PathBuf)> = sorted(directory, "hwmon")
+    fn collect_hwmon(
+        &mut self,
+        files: &Files,
+        directory: &Path,
+        tally: &mut Tally,
+        out: &mut Sample,
+    ) {
+        let chips: Vec<(String, PathBuf)> = sorted(files, directory, "hwmon")
             .into_iter()
-            .map(|path| (self.chip_name(&path), path))
+            .map(|path| (self.chip_name(files, &path), path))
             .collect();
         for (place, (name, _)) in chips.iter().enumerate() {
             if chips.iter().skip(place + 1).any(|(other, _)| other == name) {
@@ -92,16 +97,16 @@ impl Sensors {
             }
         }
         for (name, path) in &chips {
-            let chip = match device_name(path).filter(|_| self.shared.contains(name)) {
+            let chip = match device_name(files, path).filter(|_| self.shared.contains(name)) {
                 Some(device) => format!("{name}-{device}"),
                 None => name.clone(),
             };
-            self.collect_chip(&chip, path, tally, out);
+            self.collect_chip(files, &chip, path, tally, out);
         }
     }
 
-    fn chip_name(&mut self, path: &Path) -> String {
-        self.text(&path.join("name"))
+    fn chip_name(&mut self, files: &Files, path: &Path) -> String {
+        self.text(files, &path.join("name"))
             .filter(|name| !name.is_empty())
             .or_else(|| {
                 path.file_name().map(|name| sysfs::text(name.as_bytes(), MAX_NAME_CHARACTERS))
@@ -109,36 +114,52 @@ impl Sensors {
             .unwrap_or_default()
     }
 
-    fn collect_chip(&mut self, chip: &str, path: &Path, tally: &mut Tally, out: &mut Sample) {
-        for sensor in temperature_inputs(path).into_iter().take(MAX_SENSORS_PER_CHIP) {
-            let Some(value) = self.temperature(&path.join(format!("temp{sensor}_input")), tally)
+    fn collect_chip(
+        &mut self,
+        files: &Files,
+        chip: &str,
+        path: &Path,
+        tally: &mut Tally,
+        out: &mut Sample,
+    ) {
+        for sensor in temperature_inputs(files, path).into_iter().take(MAX_SENSORS_PER_CHIP) {
+            let Some(value) =
+                self.temperature(files, &path.join(format!("temp{sensor}_input")), tally)
             else {
                 continue;
             };
             let label = self
-                .text(&path.join(format!("temp{sensor}_label")))
+                .text(files, &path.join(format!("temp{sensor}_label")))
                 .filter(|label| !label.is_empty())
                 .unwrap_or_else(|| format!("temp{sensor}"));
             let instance = format!("{chip}/{label}");
             out.put(TEMPERATURE, &instance, value);
-            let critical =
-                small_fact(&path.join(format!("temp{sensor}_crit")), &mut self.buffer, |bytes| {
-                    sysfs::parse_temperature(bytes).ok()
-                });
+            let critical = small_fact(
+                files,
+                &path.join(format!("temp{sensor}_crit")),
+                &mut self.buffer,
+                |bytes| sysfs::parse_temperature(bytes).ok(),
+            );
             // Chips without a limit say zero, or the largest number of their register (65 261.85 °C).
             let critical = critical.flatten().filter(|limit| PLAUSIBLE_LIMIT.contains(limit));
             out.put_some(TEMPERATURE_CRITICAL, &instance, critical);
         }
     }
 
-    fn collect_zones(&mut self, directory: &Path, tally: &mut Tally, out: &mut Sample) {
+    fn collect_zones(
+        &mut self,
+        files: &Files,
+        directory: &Path,
+        tally: &mut Tally,
+        out: &mut Sample,
+    ) {
         let mut seen = HashSet::new();
-        for path in sorted(directory, "thermal_zone") {
-            let Some(value) = self.temperature(&path.join("temp"), tally) else { continue };
+        for path in sorted(files, directory, "thermal_zone") {
+            let Some(value) = self.temperature(files, &path.join("temp"), tally) else { continue };
             let number =
                 path.file_name().map(|name| sysfs::text(name.as_bytes(), MAX_NAME_CHARACTERS));
             let number = number.unwrap_or_default();
-            let kind = self.text(&path.join("type")).unwrap_or_else(|| number.clone());
+            let kind = self.text(files, &path.join("type")).unwrap_or_else(|| number.clone());
             let instance = if seen.insert(kind.clone()) {
                 format!("thermal/{kind}")
             } else {
@@ -148,8 +169,8 @@ impl Sensors {
         }
     }
 
-    fn temperature(&mut self, path: &Path, tally: &mut Tally) -> Option<f64> {
-        let outcome = match read_start(path, &mut self.buffer, SMALL_LIMIT) {
+    fn temperature(&mut self, files: &Files, path: &Path, tally: &mut Tally) -> Option<f64> {
+        let outcome = match files.read_start(path, &mut self.buffer, SMALL_LIMIT) {
             Ok(bytes) => sysfs::parse_temperature(bytes).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };
@@ -166,19 +187,19 @@ impl Sensors {
         }
     }
 
-    fn text(&mut self, path: &Path) -> Option<String> {
-        small_fact(path, &mut self.buffer, |bytes| sysfs::text(bytes, MAX_NAME_CHARACTERS))
+    fn text(&mut self, files: &Files, path: &Path) -> Option<String> {
+        small_fact(files, path, &mut self.buffer, |bytes| sysfs::text(bytes, MAX_NAME_CHARACTERS))
     }
 }
 
 /// The entries `PREFIXnumber` of a directory, by number.
-fn sorted(directory: &Path, prefix: &str) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
-    let numbered: BTreeMap<u32, PathBuf> = entries
-        .filter_map(Result::ok)
-        .filter_map(|entry| {
-            let number = entry.file_name().to_str()?.strip_prefix(prefix)?.parse().ok()?;
-            Some((number, entry.path()))
+fn sorted(files: &Files, directory: &Path, prefix: &str) -> Vec<PathBuf> {
+    let Ok(names) = files.list(directory) else { return Vec::new() };
+    let numbered: BTreeMap<u32, PathBuf> = names
+        .iter()
+        .filter_map(|name| {
+            let number = name.to_str()?.strip_prefix(prefix)?.parse().ok()?;
+            Some((number, directory.join(name)))
         })
         .take(MAX_CHIPS)
         .collect();
@@ -186,12 +207,11 @@ fn sorted(directory: &Path, prefix: &str) -> Vec<PathBuf> {
 }
 
 /// The numbers of a chip's `temp*_input` files, ascending.
-fn temperature_inputs(path: &Path) -> Vec<u32> {
-    let Ok(entries) = std::fs::read_dir(path) else { return Vec::new() };
-    let mut numbers: Vec<u32> = entries
-        .filter_map(Result::ok)
-        .filter_map(|entry| {
-            let name = entry.file_name();
+fn temperature_inputs(files: &Files, path: &Path) -> Vec<u32> {
+    let Ok(names) = files.list(path) else { return Vec::new() };
+    let mut numbers: Vec<u32> = names
+        .iter()
+        .filter_map(|name| {
             name.to_str()?.strip_prefix("temp")?.strip_suffix("_input")?.parse().ok()
         })
         .collect();
@@ -200,8 +220,7 @@ fn temperature_inputs(path: &Path) -> Vec<u32> {
 }
 
 /// What the chip belongs to (`nvme3`, `0000:00:18.3`): the last part of its `device` link.
-fn device_name(path: &Path) -> Option<String> {
-    let target: io::Result<PathBuf> = std::fs::read_link(path.join("device"));
-    let target = target.ok()?;
+fn device_name(files: &Files, path: &Path) -> Option<String> {
+    let target = files.link(&path.join("device")).ok()?;
     Some(sysfs::text(target.file_name()?.as_bytes(), MAX_NAME_CHARACTERS))
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::read::{read_start, small_fact};
+use super::read::small_fact;
 use crate::Roots;
 use crate::parse::{cpuinfo, sysfs};
 
@@ -39,16 +39,18 @@ const FIRMWARE_WORDS: [(&str, &str); 16] = [
     ("Apple Virtualization", "apple"),
 ];
 
-/// The word for what this machine is; empty on bare metal.
-pub(super) fn detect(roots: &Roots) -> &'static str {
-    container(roots).or_else(|| virtual_machine(roots)).unwrap_or("")
+/// The word for what this machine is; empty on bare metal. Only some architectures' processors say
+/// whether they are virtual.
+pub(super) fn detect(roots: &Roots, architecture: &str) -> &'static str {
+    container(roots).or_else(|| virtual_machine(roots, architecture)).unwrap_or("")
 }
 
 /// The word for the kind of container that this is; none outside of one.
 pub(crate) fn container(roots: &Roots) -> Option<&'static str> {
     let root = roots.etc.parent().unwrap_or(Path::new("/"));
+    let is_there = |path: &str| roots.files.exists(&root.join(path));
     let mut buffer = Vec::new();
-    let cgroup = small_fact(&roots.proc.join("1/cgroup"), &mut buffer, |bytes| {
+    let cgroup = small_fact(&roots.files, &roots.proc.join("1/cgroup"), &mut buffer, |bytes| {
         CGROUP_WORDS
             .iter()
             .find(|(word, _)| bytes.windows(word.len()).any(|part| part == *word))
@@ -56,28 +58,31 @@ pub(crate) fn container(roots: &Roots) -> Option<&'static str> {
     });
     cgroup
         .flatten()
-        .or_else(|| root.join(".dockerenv").exists().then_some("docker"))
-        .or_else(|| root.join("run/.containerenv").exists().then_some("podman"))
-        .or_else(|| root.join("run/systemd/container").exists().then_some("container"))
+        .or_else(|| is_there(".dockerenv").then_some("docker"))
+        .or_else(|| is_there("run/.containerenv").then_some("podman"))
+        .or_else(|| is_there("run/systemd/container").then_some("container"))
 }
 
-fn virtual_machine(roots: &Roots) -> Option<&'static str> {
+fn virtual_machine(roots: &Roots, architecture: &str) -> Option<&'static str> {
     let mut buffer = Vec::new();
-    let start = read_start(&roots.proc.join("cpuinfo"), &mut buffer, CPUINFO_BYTES).ok();
+    let start =
+        roots.files.read_start(&roots.proc.join("cpuinfo"), &mut buffer, CPUINFO_BYTES).ok();
     let flagged =
         start.and_then(|bytes| cpuinfo::parse(bytes).ok()).is_some_and(|info| info.hypervisor);
     let dmi = roots.sys.join("class/dmi/id");
     let named = ["product_name", "sys_vendor", "board_vendor", "bios_vendor"]
         .iter()
-        .filter_map(|file| small_fact(&dmi.join(file), &mut buffer, |bytes| sysfs::text(bytes, 64)))
+        .filter_map(|file| {
+            small_fact(&roots.files, &dmi.join(file), &mut buffer, |bytes| sysfs::text(bytes, 64))
+        })
         .find_map(|text| {
             FIRMWARE_WORDS.iter().find(|(word, _)| text.contains(word)).map(|(_, name)| *name)
         });
     match named {
         // Clouds rent whole machines under the same firmware name.
-        Some("amazon" | "google") if !flagged && cfg!(target_arch = "x86_64") => None,
+        Some("amazon" | "google") if !flagged && architecture == "x86_64" => None,
         Some(name) => Some(name),
-        None if roots.sys.join("hypervisor/type").exists() => Some("xen"),
+        None if roots.files.exists(&roots.sys.join("hypervisor/type")) => Some("xen"),
         None => flagged.then_some("virtual machine"),
     }
 }

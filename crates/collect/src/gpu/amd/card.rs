@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use sickbay_model::{GpuCondition, GpuDevice, GpuVendor, MetricId, catalogue};
 
-use super::files::{Files, hwmon};
+use super::files::{DeviceFiles, hwmon};
 use super::parse;
-use crate::Sample;
 use crate::gpu::{MAX_TEXT_CHARACTERS, unidentified};
 use crate::parse::printable;
+use crate::{Files, Sample};
 
 /// The most temperature sensors of a card.
 const MAX_SENSORS: u32 = 16;
@@ -30,15 +30,18 @@ pub(super) struct Card {
 }
 
 /// Reads a card: puts its readings, and returns what is known about it.
-pub(super) fn read(card: &Card, index: u32, driver_version: &str, out: &mut Sample) -> GpuDevice {
+pub(super) fn read(
+    files: &Files,
+    card: &Card,
+    index: u32,
+    driver_version: &str,
+    out: &mut Sample,
+) -> GpuDevice {
     let mut device = unidentified(index, GpuVendor::Amd, driver_version);
     device.pci_address.clone_from(&card.address);
-    let mut reader = Reader {
-        files: Files::of(&card.directory),
-        instance: index.to_string(),
-        hwmon: hwmon(&card.directory),
-        out,
-    };
+    let files = DeviceFiles::of(files, &card.directory);
+    let hwmon = hwmon(&files);
+    let mut reader = Reader { files, instance: index.to_string(), hwmon, out };
     reader.identity(&mut device);
     // A card that sleeps would be woken by any question to its sensors.
     let asleep = reader.text("power/runtime_status") == "suspended";
@@ -47,7 +50,7 @@ pub(super) fn read(card: &Card, index: u32, driver_version: &str, out: &mut Samp
         reader.temperatures();
         reader.power_and_fan();
         reader.clocks_and_link();
-        reader.errors(&card.directory);
+        reader.errors();
     }
     let (remarks, answered) = reader.files.end();
     if !answered {
@@ -58,7 +61,7 @@ pub(super) fn read(card: &Card, index: u32, driver_version: &str, out: &mut Samp
 }
 
 struct Reader<'a> {
-    files: Files<'a>,
+    files: DeviceFiles<'a>,
     instance: String,
     hwmon: Option<PathBuf>,
     out: &'a mut Sample,
@@ -193,9 +196,8 @@ impl Reader<'_> {
 
     /// Errors of all blocks of the chip, since the driver was loaded.
     #[expect(clippy::cast_precision_loss, reason = "readings are f64 throughout")]
-    fn errors(&mut self, directory: &Path) {
-        let Ok(entries) = std::fs::read_dir(directory.join("ras")) else { return };
-        let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+    fn errors(&mut self) {
+        let mut names = self.files.list("ras");
         names.retain(|name| name.to_string_lossy().ends_with("_err_count"));
         names.sort();
         let (mut uncorrected, mut corrected) = (None, None);

@@ -1,43 +1,43 @@
 //! Reading the small files of one device, and remembering which of them failed.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+use crate::Files;
+
 /// The most that is read of a file: sysfs gives a page at most.
-const MAX_FILE_BYTES: u64 = 4096;
+pub(super) const MAX_FILE_BYTES: usize = 4096;
 
 /// The most remarks about one device.
 const MAX_REMARKS: usize = 16;
 
 /// The files of one device during one round.
 #[derive(Debug)]
-pub(super) struct Files<'a> {
+pub(super) struct DeviceFiles<'a> {
+    files: &'a Files,
     directory: &'a Path,
     buffer: Vec<u8>,
     answered: u32,
     remarks: Vec<String>,
 }
 
-impl<'a> Files<'a> {
+impl<'a> DeviceFiles<'a> {
     /// Begins a round over the files below this directory.
-    pub(super) fn of(directory: &'a Path) -> Self {
-        Self { directory, buffer: Vec::new(), answered: 0, remarks: Vec::new() }
+    pub(super) fn of(files: &'a Files, directory: &'a Path) -> Self {
+        Self { files, directory, buffer: Vec::new(), answered: 0, remarks: Vec::new() }
     }
 
     /// The content of a file; `None` where there is none, the driver does not support it, or it
     /// failed, which is then remarked.
     pub(super) fn read(&mut self, name: &Path) -> Option<&[u8]> {
-        self.buffer.clear();
         let path = self.directory.join(name);
-        let result = File::open(&path)
-            .and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut self.buffer));
-        match result {
-            Ok(_) => {
+        match self.files.read_start(&path, &mut self.buffer, MAX_FILE_BYTES) {
+            Ok(content) => {
                 self.answered += 1;
-                Some(&self.buffer)
+                Some(content)
             }
             Err(error) if is_unsupported(&error) => None,
             Err(error) => {
@@ -47,6 +47,11 @@ impl<'a> Files<'a> {
                 None
             }
         }
+    }
+
+    /// The names in a directory of the device; none where it cannot be listed.
+    pub(super) fn list(&self, directory: &str) -> Vec<OsString> {
+        self.files.list(&self.directory.join(directory)).unwrap_or_default()
     }
 
     /// What failed, and whether anything answered at all.
@@ -63,12 +68,7 @@ fn is_unsupported(error: &std::io::Error) -> bool {
 }
 
 /// The device's first hwmon directory, below the device's.
-pub(super) fn hwmon(directory: &Path) -> Option<PathBuf> {
-    let mut found: Vec<_> = std::fs::read_dir(directory.join("hwmon"))
-        .ok()?
-        .flatten()
-        .map(|entry| Path::new("hwmon").join(entry.file_name()))
-        .collect();
-    found.sort();
-    found.into_iter().next()
+pub(super) fn hwmon(files: &DeviceFiles<'_>) -> Option<PathBuf> {
+    let first = files.list("hwmon").into_iter().min()?;
+    Some(Path::new("hwmon").join(first))
 }

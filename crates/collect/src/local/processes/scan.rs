@@ -114,7 +114,7 @@ impl Scan {
     pub(super) fn into_summary(
         self,
         patterns: &[Pattern],
-        table: &ProcessTable,
+        table: &ProcessTable<'_>,
         buffer: &mut Vec<u8>,
     ) -> ProcessSummary {
         let mut top = self.top_cpu;
@@ -173,7 +173,7 @@ fn keep_top(list: &mut Vec<Candidate>, candidate: &Candidate, rank: fn(&Candidat
 fn describe(
     candidate: &Candidate,
     patterns: &[Pattern],
-    table: &ProcessTable,
+    table: &ProcessTable<'_>,
     buffer: &mut Vec<u8>,
 ) -> ProcessInfo {
     // A process in state D may hold the very lock that its command line is read under.
