@@ -4,11 +4,57 @@
 //! after a success, or open again for longer. Pure: time comes in, the state is plain data that
 //! survives a restart. An open breaker does not say that the target is down: it says that we
 //! stopped asking.
+//!
+//! **Must hold**: an open breaker is not asked before its time, and always some time later, at the
+//! latest after [`BreakerPolicy::longest_wait`]: also if the clock was set back, if the result of
+//! its probe was lost (a restart), and if its stored state makes no sense.
+//!
+//! # In your own daemon
+//! ```
+//! use std::time::Duration;
+//! use sickbay_engine::{Breaker, BreakerPolicy, BreakerState};
+//! use sickbay_model::Timestamp;
+//!
+//! let policy = BreakerPolicy { jitter_percent: 0.0, ..BreakerPolicy::default() };
+//! let mut breaker = Breaker::default();
+//! let mut now = Timestamp::from_unix_ms(1_800_000_000_000);
+//! let (mut asked, mut opened) = (0, 0);
+//! // A mail server that is down for half an hour, and is to be asked every 5 seconds.
+//! for _ in 0..360 {
+//!     now = now.plus(Duration::from_secs(5));
+//!     let (may_ask, _) = breaker.ask(&policy, now);
+//!     if may_ask {
+//!         asked += 1;
+//!         let moved = breaker.failed(&policy, now, "connection refused", 7);
+//!         opened += i32::from(moved.is_some_and(|moved| moved.to == BreakerState::Open));
+//!     }
+//! }
+//! // Three failures, then probes after 5 and 10 minutes; the next would be due after 20 more.
+//! assert_eq!((asked, opened), (5, 3));
+//! assert_eq!(breaker.last_failure(), Some("connection refused"));
+//!
+//! now = now.plus(Duration::from_secs(1200));
+//! assert!(breaker.ask(&policy, now).0, "one probe is let through");
+//! assert!(!breaker.ask(&policy, now).0, "and no second one before it has ended");
+//! breaker.succeeded(now);
+//! assert_eq!(breaker.state(), BreakerState::Closed);
+//! ```
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sickbay_model::Timestamp;
+
+use crate::pace::unit_interval;
+use crate::policy::seconds;
+
+/// The most bytes kept of a failure's reason.
+const MAX_REASON: usize = 256;
+/// The jitter that is applied at most, in percent: with all of it an open breaker would not wait.
+const MOST_JITTER_PERCENT: f64 = 50.0;
+/// The least and the most that a breaker waits, whatever the policy says.
+const WAIT_LIMITS: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_secs(7 * 24 * 3600));
 
 /// Whether a target is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -36,18 +82,45 @@ impl BreakerState {
 }
 
 /// When breakers move (health model; seed 2).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct BreakerPolicy {
-    /// Consecutive failures that open it. Default 3.
+    /// Consecutive failures that open it: 3 (seed 2).
     pub failures: u32,
-    /// How long it stays open at first. Default 5 min.
+    /// How long it stays open at first: 5 min (seed 2).
+    #[serde(with = "seconds", rename = "open_for_seconds")]
     pub open_for: Duration,
-    /// By how much each failed probe prolongs that. Default 2.
+    /// Factor by which each failed probe prolongs that: 2 (ours; "backs off exponentially").
     pub growth: f64,
-    /// The longest it stays open. Default 30 min.
+    /// The longest it stays open, before jitter: 30 min (ours: a node that was repaired is seen
+    /// within a coffee break).
+    #[serde(with = "seconds", rename = "longest_seconds")]
     pub longest: Duration,
-    /// Jitter of the time it stays open, ± percent. Default 10.
+    /// How far the time it stays open is moved at random, in percent either way: 10 (ours), at
+    /// most 50.
     pub jitter_percent: f64,
+}
+
+impl BreakerPolicy {
+    /// The longest that any open breaker waits for its next probe.
+    #[must_use]
+    pub fn longest_wait(&self) -> Duration {
+        self.wait(u32::MAX, 1.0)
+    }
+
+    /// How long a breaker stays open that was opened this often in a row; `jitter` from -1 to 1.
+    fn wait(&self, openings: u32, jitter: f64) -> Duration {
+        let (least, most) = WAIT_LIMITS;
+        let first = self.open_for.clamp(least, most).as_secs_f64();
+        let longest = self.longest.clamp(least, most).as_secs_f64().max(first);
+        let growth = if self.growth >= 1.0 { self.growth } else { 1.0 };
+        let steps = i32::try_from(openings.saturating_sub(1)).unwrap_or(i32::MAX);
+        // `min` takes the other one of a NaN, and infinity is cut.
+        let grown = (first * growth.powi(steps)).min(longest);
+        let percent = self.jitter_percent.abs().min(MOST_JITTER_PERCENT);
+        let moved = grown * (1.0 + jitter.clamp(-1.0, 1.0) * percent / 100.0);
+        Duration::try_from_secs_f64(moved).unwrap_or(self.longest).clamp(least, most)
+    }
 }
 
 impl Default for BreakerPolicy {
@@ -123,29 +196,329 @@ impl Breaker {
 
     /// The target is about to be asked: an open breaker whose time has come becomes half-open.
     /// Whether it may be asked now, and the move, if it moved.
-    pub fn ask(&mut self, _policy: &BreakerPolicy, _now: Timestamp) -> (bool, Option<BreakerMove>) {
-        (true, None)
+    ///
+    /// Whoever is let through owes a result. One that never comes is given up after
+    /// [`BreakerPolicy::open_for`], and another probe is let through.
+    pub fn ask(&mut self, policy: &BreakerPolicy, now: Timestamp) -> (bool, Option<BreakerMove>) {
+        match self.state {
+            BreakerState::Closed => (true, None),
+            BreakerState::Open => {
+                self.mind_the_clock(policy, now);
+                if self.probe_at.is_some_and(|probe_at| now < probe_at) {
+                    return (false, None);
+                }
+                let reason = "its time has come: one probe is let through".to_owned();
+                (true, self.go(BreakerState::HalfOpen, now, reason))
+            }
+            BreakerState::HalfOpen => {
+                // The clock was set back: count from now.
+                self.since = self.since.min(now);
+                let lost = now.since(self.since) >= policy.wait(1, 0.0);
+                if lost {
+                    self.since = now;
+                }
+                (lost, None)
+            }
+        }
     }
 
     /// The target answered.
-    pub fn succeeded(&mut self, _now: Timestamp) -> Option<BreakerMove> {
-        None
+    pub fn succeeded(&mut self, now: Timestamp) -> Option<BreakerMove> {
+        (self.failures, self.openings, self.last_failure) = (0, 0, None);
+        self.go(BreakerState::Closed, now, "it answered".to_owned())
     }
 
     /// The target did not answer. `seed` jitters how long it stays open; it should differ from
     /// target to target and from call to call.
     pub fn failed(
         &mut self,
-        _policy: &BreakerPolicy,
-        _now: Timestamp,
-        _reason: &str,
-        _seed: u64,
+        policy: &BreakerPolicy,
+        now: Timestamp,
+        reason: &str,
+        seed: u64,
     ) -> Option<BreakerMove> {
-        None
+        self.failed_softly(reason);
+        let opens = match self.state {
+            BreakerState::Closed => self.failures >= policy.failures.max(1),
+            BreakerState::HalfOpen => true,
+            // A result that was under way when it opened: the wait is as it is.
+            BreakerState::Open => false,
+        };
+        if !opens {
+            return None;
+        }
+        self.openings = self.openings.saturating_add(1);
+        let wait = policy.wait(self.openings, unit_interval(seed));
+        let kept = self.last_failure.as_deref().unwrap_or_default();
+        let reason = match self.failures {
+            1 => format!("it failed: {kept}"),
+            failures => format!("{failures} failures in a row, the last: {kept}"),
+        };
+        let moved = self.go(BreakerState::Open, now, reason);
+        self.probe_at = Some(now.plus(wait));
+        moved
+    }
+
+    /// The target did not answer, but nobody believes yet that it is down: counted, and asked on.
+    /// For a caller that confirms failures by itself and wants to ask until they are confirmed.
+    pub fn failed_softly(&mut self, reason: &str) {
+        self.failures = self.failures.saturating_add(1);
+        let mut end = reason.len().min(MAX_REASON);
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.last_failure = reason.get(..end).map(str::to_owned);
+    }
+
+    /// The probe that was let through came to nothing, by no fault of the target (its parent or the
+    /// observer could not reach anything): open again for as long as it was, no failure counted.
+    pub fn excused(
+        &mut self,
+        policy: &BreakerPolicy,
+        now: Timestamp,
+        seed: u64,
+    ) -> Option<BreakerMove> {
+        if self.state != BreakerState::HalfOpen {
+            return None;
+        }
+        let wait = policy.wait(self.openings, unit_interval(seed));
+        let moved = self.go(BreakerState::Open, now, "the probe could not be made".to_owned());
+        self.probe_at = Some(now.plus(wait));
+        moved
     }
 
     /// Somebody wants the target asked again at once: closed, with no failures.
-    pub fn reset(&mut self, _now: Timestamp) -> Option<BreakerMove> {
-        None
+    pub fn reset(&mut self, now: Timestamp) -> Option<BreakerMove> {
+        (self.failures, self.openings, self.last_failure) = (0, 0, None);
+        self.go(BreakerState::Closed, now, "it was reset".to_owned())
+    }
+
+    fn go(&mut self, to: BreakerState, now: Timestamp, reason: String) -> Option<BreakerMove> {
+        self.probe_at = None;
+        let from = std::mem::replace(&mut self.state, to);
+        if from == to {
+            return None;
+        }
+        self.since = now;
+        Some(BreakerMove { from, to, reason })
+    }
+
+    /// Brings the wait back into bounds where the clock was set back since it began.
+    fn mind_the_clock(&mut self, policy: &BreakerPolicy, now: Timestamp) {
+        if now < self.since {
+            let planned = self.probe_at.map(|probe_at| probe_at.since(self.since));
+            self.probe_at = planned.map(|planned| now.plus(planned));
+            self.since = now;
+        }
+        let latest = now.plus(policy.longest_wait());
+        self.probe_at = self.probe_at.map(|probe_at| probe_at.min(latest));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const START: i64 = 1_800_000_000_000;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix_ms(START + seconds * 1000)
+    }
+
+    fn steady() -> BreakerPolicy {
+        BreakerPolicy { jitter_percent: 0.0, ..BreakerPolicy::default() }
+    }
+
+    /// A breaker that was opened by three failures at second 0.
+    fn opened(policy: &BreakerPolicy) -> Breaker {
+        let mut breaker = Breaker::default();
+        for _ in 0..policy.failures {
+            breaker.failed(policy, at(0), "refused", 1);
+        }
+        breaker
+    }
+
+    #[test]
+    fn a_life() {
+        let policy = steady();
+        let mut breaker = Breaker::default();
+        // Second, what happens (a: asked, f: failed, s: succeeded, r: reset, x: excused), whether it
+        // may be asked, and the state after.
+        for (second, what, may, state) in [
+            (0, 'a', true, "closed"),
+            (0, 'f', true, "closed"),
+            (5, 'f', true, "closed"),
+            // A success in between starts the count anew.
+            (6, 's', true, "closed"),
+            (10, 'f', true, "closed"),
+            (15, 'f', true, "closed"),
+            (20, 'f', true, "open"),
+            (20, 'a', false, "open"),
+            // A late result of before changes nothing.
+            (25, 'f', true, "open"),
+            (319, 'a', false, "open"),
+            (320, 'a', true, "half_open"),
+            (321, 'a', false, "half_open"),
+            (325, 'f', true, "open"),
+            // Twice as long.
+            (924, 'a', false, "open"),
+            (925, 'a', true, "half_open"),
+            // The hub's own link was down: no longer wait for that.
+            (926, 'x', true, "open"),
+            (1525, 'a', false, "open"),
+            (1526, 'a', true, "half_open"),
+            (1527, 's', true, "closed"),
+            (1530, 'f', true, "closed"),
+            (1530, 'f', true, "closed"),
+            (1530, 'f', true, "open"),
+            // The back-off began anew.
+            (1830, 'a', true, "half_open"),
+            (1831, 'f', true, "open"),
+            (1832, 'r', true, "closed"),
+            (1832, 'a', true, "closed"),
+        ] {
+            let now = at(second);
+            let mut allowed = true;
+            let before = breaker.state();
+            let moved = match what {
+                'a' => {
+                    let (may, moved) = breaker.ask(&policy, now);
+                    allowed = may;
+                    moved
+                }
+                'f' => breaker.failed(&policy, now, "refused", 1),
+                's' => breaker.succeeded(now),
+                'x' => breaker.excused(&policy, now, 1),
+                _ => breaker.reset(now),
+            };
+            assert_eq!((allowed, breaker.state().as_str()), (may, state), "{what} at {second}");
+            assert_eq!(moved.is_some(), before != breaker.state(), "{what} at {second}");
+            assert!(moved.is_none_or(|it| it.from == before && it.to == breaker.state()));
+            assert_eq!(breaker.probe_at().is_some(), breaker.state() == BreakerState::Open);
+        }
+    }
+
+    #[test]
+    fn a_soft_failure_never_opens_it_and_counts() {
+        let mut breaker = Breaker::default();
+        for _ in 0..5 {
+            breaker.failed_softly("no answer");
+        }
+        assert_eq!((breaker.state(), breaker.failures()), (BreakerState::Closed, 5));
+        let moved = breaker.failed(&steady(), at(0), "no answer", 1).expect("opens");
+        assert_eq!(moved.reason, "6 failures in a row, the last: no answer");
+    }
+
+    #[test]
+    fn the_clock_may_jump_and_a_probe_may_be_lost() {
+        let policy = steady();
+        // Set back by an hour right after it opened: five minutes from then on.
+        let mut breaker = opened(&policy);
+        assert!(!breaker.ask(&policy, at(-3600)).0);
+        assert!(!breaker.ask(&policy, at(-3301)).0);
+        assert!(breaker.ask(&policy, at(-3300)).0);
+        // Set back during the probe, whose result is lost: another one five minutes later.
+        assert!(!breaker.ask(&policy, at(-9000)).0);
+        assert!(!breaker.ask(&policy, at(-8701)).0);
+        assert!(breaker.ask(&policy, at(-8700)).0);
+        assert!(!breaker.ask(&policy, at(-8699)).0, "and that is again the only one");
+        // A leap ahead: asked early, once.
+        let mut breaker = opened(&policy);
+        assert!(breaker.ask(&policy, at(1_000_000)).0);
+        assert!(!breaker.ask(&policy, at(1_000_001)).0);
+        // A stored state that makes no sense.
+        let odd = r#"{"state": "open", "probe_at": "9999-01-01T00:00:00Z"}"#;
+        let mut breaker: Breaker = serde_json::from_str(odd).expect("reads");
+        assert!(!breaker.ask(&policy, at(0)).0);
+        assert!(breaker.ask(&policy, at(1800)).0);
+        let mut breaker: Breaker = serde_json::from_str(r#"{"state": "open"}"#).expect("reads");
+        assert!(breaker.ask(&policy, at(0)).0);
+    }
+
+    #[test]
+    fn waits_are_bounded_whatever_the_policy_says() {
+        let least = Duration::from_secs(1);
+        for (growth, jitter_percent, open_for, longest) in [
+            (f64::NAN, f64::NAN, 300, 1800),
+            (f64::INFINITY, 1e9, 300, 1800),
+            (-3.0, -20.0, 300, 1800),
+            (2.0, 10.0, 0, 0),
+            (2.0, 10.0, u64::MAX, u64::MAX),
+            (1e300, 10.0, 300, 1),
+        ] {
+            let policy = BreakerPolicy {
+                failures: 0,
+                open_for: Duration::from_secs(open_for),
+                growth,
+                longest: Duration::from_secs(longest),
+                jitter_percent,
+            };
+            for openings in [0, 1, 2, 40, u32::MAX] {
+                for jitter in [-1.0, 0.0, 1.0] {
+                    let wait = policy.wait(openings, jitter);
+                    assert!(wait >= least && wait <= policy.longest_wait(), "{policy:?}: {wait:?}");
+                }
+            }
+        }
+        let wait = |openings| steady().wait(openings, 0.0).as_secs();
+        assert_eq!([1, 2, 3, 4, 5].map(wait), [300, 600, 1200, 1800, 1800]);
+    }
+
+    #[test]
+    fn a_reason_is_kept_up_to_a_limit() {
+        let mut breaker = Breaker::default();
+        breaker.failed(&steady(), at(0), &"ä".repeat(1000), 1);
+        assert_eq!(breaker.last_failure().map(str::len), Some(MAX_REASON));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Whatever happens and however the clock jumps.
+        #[test]
+        fn asks_not_before_its_time_and_always_some_time(
+            story in prop::collection::vec((0..5_u8, -4000_i64..4000, any::<u64>()), 1..80),
+            jitter_percent in 0.0..50.0_f64,
+        ) {
+            let policy = BreakerPolicy { jitter_percent, ..BreakerPolicy::default() };
+            let mut breaker = Breaker::default();
+            let mut now = at(0);
+            let mut probes = 0;
+            for (what, step, seed) in story {
+                now = Timestamp::from_unix_ms(now.as_unix_ms() + step * 1000);
+                let due = breaker.probe_at().is_none_or(|probe_at| now >= probe_at);
+                let before = breaker.clone();
+                match what {
+                    0 | 1 => {
+                        let (may, _) = breaker.ask(&policy, now);
+                        prop_assert!(before.state() != BreakerState::Open || !may || due);
+                        if before.state() == BreakerState::HalfOpen && may {
+                            prop_assert!(now.since(before.since()) >= policy.open_for);
+                            probes = 0;
+                        }
+                        probes += u32::from(may && breaker.state() == BreakerState::HalfOpen);
+                        prop_assert!(probes <= 1, "exactly one probe");
+                    }
+                    2 => _ = breaker.failed(&policy, now, "refused", seed),
+                    3 => _ = breaker.excused(&policy, now, seed),
+                    _ => _ = breaker.succeeded(now),
+                }
+                if breaker.state() != BreakerState::HalfOpen {
+                    probes = 0;
+                }
+                if let Some(probe_at) = breaker.probe_at() && what > 1 {
+                    prop_assert!(probe_at.since(breaker.since()) <= policy.longest_wait());
+                }
+                // A restart keeps it, and within the longest wait it is asked.
+                let json = serde_json::to_string(&breaker).expect("serialises");
+                let mut later: Breaker = serde_json::from_str(&json).expect("reads back");
+                prop_assert_eq!(&later, &breaker);
+                let first = later.ask(&policy, now).0;
+                let then = now.plus(policy.longest_wait());
+                prop_assert!(first || later.ask(&policy, then).0, "{breaker:?}");
+            }
+        }
     }
 }

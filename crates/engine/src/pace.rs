@@ -65,7 +65,7 @@ fn seconds_as_duration(seconds: f64, otherwise: Duration) -> Duration {
 
 /// Spreads a seed evenly over -1 to 1 (the finaliser of SplitMix64: Steele, Lea, Flood, 2014).
 #[expect(clippy::cast_precision_loss, reason = "53 random bits fit f64 exactly")]
-fn unit_interval(seed: u64) -> f64 {
+pub(crate) fn unit_interval(seed: u64) -> f64 {
     let mut z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

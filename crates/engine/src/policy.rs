@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::breaker::BreakerPolicy;
+use crate::doubt::DoubtPolicy;
+
 mod thresholds;
 pub use thresholds::{Direction, Override, Threshold, Thresholds};
 
@@ -35,6 +38,10 @@ pub struct Policy {
     pub readiness: ReadinessPolicy,
     /// How often a node is asked.
     pub schedule: SchedulePolicy,
+    /// When a node that keeps failing is no longer asked.
+    pub breaker: BreakerPolicy,
+    /// When the observer doubts itself.
+    pub doubt: DoubtPolicy,
 }
 
 impl Policy {
@@ -280,6 +287,10 @@ mod tests {
         policy.state.flap_off_percent = 40.0;
         policy.readiness.watched_paths = vec!["data".to_owned()];
         policy.schedule.idle_growth = 1.0;
+        policy.breaker.failures = 0;
+        policy.breaker.longest = Duration::from_secs(1);
+        policy.doubt.failed_percent = 0.0;
+        policy.doubt.longest_stretch = 0.5;
         policy.overrides.push(Override {
             check: "disk_space".into(),
             instance: None,
@@ -292,6 +303,10 @@ mod tests {
         assert_eq!(
             found,
             [
+                "breaker.failures",
+                "breaker.longest_seconds",
+                "doubt.failed_percent",
+                "doubt.longest_stretch",
                 "hysteresis.hold_seconds",
                 "overrides[0].check",
                 "readiness.watched_paths[0]",

@@ -92,6 +92,8 @@ pub(super) fn mistakes(policy: &Policy) -> Vec<PolicyMistake> {
     state(policy, &mut found);
     readiness(policy, &mut found);
     schedule(policy, &mut found);
+    breaker(policy, &mut found);
+    doubt(policy, &mut found);
     found.0
 }
 
@@ -186,4 +188,36 @@ fn schedule(policy: &Policy, found: &mut Mistakes) {
         format!("{growth} must be above 1, or an idle node is never asked less often")
     });
     found.percent("schedule.jitter_percent", schedule.jitter_percent);
+}
+
+fn breaker(policy: &Policy, found: &mut Mistakes) {
+    let breaker = &policy.breaker;
+    found.count("breaker.failures", breaker.failures, 1000);
+    found.positive("breaker.open_for_seconds", breaker.open_for);
+    found.check(breaker.longest >= breaker.open_for, "breaker.longest_seconds", || {
+        "must not be shorter than open_for_seconds".to_owned()
+    });
+    let growth = breaker.growth;
+    found.check(growth >= 1.0 && growth.is_finite(), "breaker.growth", || {
+        format!("{growth} must be at least 1")
+    });
+    let jitter = breaker.jitter_percent;
+    found.check((0.0..=50.0).contains(&jitter), "breaker.jitter_percent", || {
+        format!("{jitter} must lie between 0 and 50")
+    });
+}
+
+fn doubt(policy: &Policy, found: &mut Mistakes) {
+    let doubt = &policy.doubt;
+    let percent = doubt.failed_percent;
+    found.check(percent > 0.0 && percent <= 100.0, "doubt.failed_percent", || {
+        format!("{percent} must lie above 0 and be at most 100")
+    });
+    found.count("doubt.least_nodes", doubt.least_nodes, 1_000_000);
+    found.positive("doubt.window_seconds", doubt.window);
+    found.positive("doubt.lag_seconds", doubt.lag);
+    let stretch = doubt.longest_stretch;
+    found.check((1.0..=100.0).contains(&stretch), "doubt.longest_stretch", || {
+        format!("{stretch} must lie between 1 and 100")
+    });
 }
