@@ -41,6 +41,17 @@ pub struct MetricJudgement {
     pub status: Option<Status>,
 }
 
+/// A node that was added at run time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredNode {
+    /// Its name: there is one of each.
+    pub name: String,
+    /// How it is defined: JSON that the hub versions.
+    pub definition: String,
+    /// When it was added.
+    pub added_at: Timestamp,
+}
+
 /// Work for the writer. Everything in a batch is written in one transaction.
 #[derive(Clone, Debug, Default)]
 pub struct WriteBatch {
@@ -56,6 +67,11 @@ pub struct WriteBatch {
     pub events: Vec<Event>,
     /// Thresholds and statuses of series that changed.
     pub judgements: Vec<MetricJudgement>,
+    /// Nodes that were added or defined anew.
+    pub nodes_put: Vec<StoredNode>,
+    /// Names of added nodes that are to be forgotten; within a batch this comes after
+    /// `nodes_put`.
+    pub nodes_removed: Vec<String>,
 }
 
 impl WriteBatch {
@@ -68,6 +84,8 @@ impl WriteBatch {
             && self.checks.is_empty()
             && self.events.is_empty()
             && self.judgements.is_empty()
+            && self.nodes_put.is_empty()
+            && self.nodes_removed.is_empty()
     }
 }
 

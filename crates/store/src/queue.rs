@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sickbay_model::{Event, Frame, ResourceId, Timestamp};
 
-use crate::batch::{CheckChange, Dropped, MetricJudgement, WriteBatch};
+use crate::batch::{CheckChange, Dropped, MetricJudgement, StoredNode, WriteBatch};
 
 /// The largest state of one resource; a larger one is dropped, and logged.
 const MAX_STATE_BYTES: usize = 4 << 20;
@@ -28,6 +28,8 @@ pub(crate) struct Work {
     pub(crate) events: VecDeque<Event>,
     pub(crate) judgements: VecDeque<MetricJudgement>,
     pub(crate) meta: BTreeMap<String, String>,
+    /// The newest definition of each node that changed; none: it is to be forgotten.
+    pub(crate) nodes: BTreeMap<String, Option<StoredNode>>,
     /// Up to which submission this goes.
     pub(crate) upto: u64,
 }
@@ -40,6 +42,7 @@ impl Work {
             && self.events.is_empty()
             && self.judgements.is_empty()
             && self.meta.is_empty()
+            && self.nodes.is_empty()
     }
 }
 
@@ -150,6 +153,10 @@ impl Queue {
         inner.work.checks.extend(batch.checks);
         inner.work.events.extend(batch.events);
         inner.work.judgements.extend(batch.judgements);
+        for node in batch.nodes_put {
+            inner.work.nodes.insert(node.name.clone(), Some(node));
+        }
+        inner.work.nodes.extend(batch.nodes_removed.into_iter().map(|name| (name, None)));
         inner.submitted += 1;
         let dropped = self.enforce(&mut inner);
         self.wake.notify_one();
@@ -256,6 +263,7 @@ impl Queue {
         work.events.extend(newer.events);
         work.judgements.extend(newer.judgements);
         work.meta.extend(newer.meta);
+        work.nodes.extend(newer.nodes);
         inner.frame_bytes = work.frames.iter().map(|(_, frame)| frame_bytes(frame)).sum();
         inner.log_bytes = work.checks.iter().map(check_bytes).sum::<usize>()
             + work.events.iter().map(event_bytes).sum::<usize>();

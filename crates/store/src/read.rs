@@ -4,7 +4,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
 use sickbay_model::{CheckId, Event, EventId, MetricId, ResourceId, Status, Timestamp};
 
-use crate::batch::CheckChange;
+use crate::batch::{CheckChange, StoredNode};
 use crate::query::{CheckQuery, EventQuery, MAX_ROWS, SeriesSpan};
 
 /// The newest state of every resource.
@@ -166,6 +166,20 @@ pub(crate) fn series(
                 instance: row.get(1)?,
                 first: Timestamp::from_unix_ms(row.get(2)?),
                 last: Timestamp::from_unix_ms(row.get(3)?),
+            })
+        })?
+        .collect()
+}
+
+/// The nodes that were added at run time, by name.
+pub(crate) fn nodes(connection: &Connection) -> rusqlite::Result<Vec<StoredNode>> {
+    connection
+        .prepare_cached("SELECT name, definition, added_at FROM nodes ORDER BY name")?
+        .query_map([], |row| {
+            Ok(StoredNode {
+                name: row.get(0)?,
+                definition: row.get(1)?,
+                added_at: Timestamp::from_unix_ms(row.get(2)?),
             })
         })?
         .collect()

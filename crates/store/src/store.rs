@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use sickbay_model::{Event, EventId, ResourceId, Status, Timestamp};
 
-use crate::batch::{CheckChange, Dropped, WriteBatch};
+use crate::batch::{CheckChange, Dropped, StoredNode, WriteBatch};
 use crate::connection::{MAX_MEMORY_BYTES, Place, bytes_on_disk};
 use crate::health::StoreHealth;
 use crate::lock::DirectoryLock;
@@ -402,6 +402,14 @@ impl Store {
     /// When the database does not answer.
     pub fn series(&self, resource: &ResourceId) -> Result<Vec<SeriesSpan>, ReadError> {
         self.read("series", |connection| read::series(connection, resource))
+    }
+
+    /// The nodes that were added at run time, by name.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub fn nodes(&self) -> Result<Vec<StoredNode>, ReadError> {
+        self.read("the added nodes", read::nodes)
     }
 
     /// A small value kept by name.

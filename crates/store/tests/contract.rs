@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use sickbay_model::catalogue::{CPU_USED, FILESYSTEM_USED, OOM_KILLS};
 use sickbay_model::{EventId, EventKind, FrameBuilder, Status};
-use sickbay_store::{CheckQuery, EventQuery, MetricJudgement, Resolution, Store, WriteBatch};
+use sickbay_store::{
+    CheckQuery, EventQuery, MetricJudgement, Resolution, Store, StoredNode, WriteBatch,
+};
 
 #[path = "support/support.rs"]
 mod support;
@@ -19,6 +21,7 @@ const CONTRACTS: &[(&str, Contract)] = &[
     ("events", events),
     ("checks", checks),
     ("small values", small_values),
+    ("nodes", nodes),
     ("history from the open hour", open_history),
     ("history across sealing", sealed_history),
     ("rollups agree with readings", rollups),
@@ -120,6 +123,28 @@ fn small_values(store: &Store, _: &TestClock) {
     assert!(store.flush());
     assert_eq!(store.meta_get("node").unwrap().as_deref(), Some("b"));
     assert!(store.meta_put("node", &"x".repeat(100_000)).is_err());
+}
+
+fn nodes(store: &Store, _: &TestClock) {
+    let node = |name: &str, host: &str, ms| StoredNode {
+        name: name.to_owned(),
+        definition: format!("{{\"host\":\"{host}\"}}"),
+        added_at: at(ms),
+    };
+    let put = |nodes_put: Vec<StoredNode>, removed: &[&str]| {
+        let nodes_removed = removed.iter().map(|name| (*name).to_owned()).collect();
+        store.submit(WriteBatch { nodes_put, nodes_removed, ..WriteBatch::default() }).unwrap();
+    };
+    assert_eq!(store.nodes().unwrap(), []);
+    put(vec![node("b", "10.0.0.2", 1), node("a", "old", 2)], &[]);
+    put(vec![node("a", "new", 3)], &[]);
+    assert!(store.flush());
+    assert_eq!(store.nodes().unwrap(), [node("a", "new", 3), node("b", "10.0.0.2", 1)]);
+    // Added and taken back before anything was written, and one that was never there.
+    put(vec![node("c", "10.0.0.3", 4)], &[]);
+    put(vec![], &["c", "a", "never"]);
+    assert!(store.flush());
+    assert_eq!(store.nodes().unwrap(), [node("b", "10.0.0.2", 1)]);
 }
 
 /// An hour of readings every 5 s: a percentage with noise, and a counter.

@@ -7,7 +7,7 @@ use rusqlite::{Transaction, params};
 use sickbay_model::{Event, Frame, ResourceId, Series, Status, Timestamp};
 
 use super::catalog::{Catalog, series_id};
-use crate::batch::{CheckChange, MetricJudgement};
+use crate::batch::{CheckChange, MetricJudgement, StoredNode};
 use crate::queue::Work;
 use crate::rollup::floor;
 
@@ -80,6 +80,9 @@ pub(super) fn apply(
     for (key, value) in &work.meta {
         put_meta(transaction, key, value)?;
     }
+    for (name, node) in &work.nodes {
+        put_node(transaction, name, node.as_ref())?;
+    }
     Ok(applied)
 }
 
@@ -95,6 +98,25 @@ pub(crate) fn put_meta(
              ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         )?
         .execute([key, value])?;
+    Ok(())
+}
+
+fn put_node(
+    transaction: &Transaction<'_>,
+    name: &str,
+    node: Option<&StoredNode>,
+) -> rusqlite::Result<()> {
+    let Some(node) = node else {
+        transaction.prepare_cached("DELETE FROM nodes WHERE name = ?1")?.execute([name])?;
+        return Ok(());
+    };
+    transaction
+        .prepare_cached(
+            "INSERT INTO nodes (name, definition, added_at) VALUES (?1, ?2, ?3)
+             ON CONFLICT (name) DO UPDATE
+             SET definition = excluded.definition, added_at = excluded.added_at",
+        )?
+        .execute(params![name, node.definition, node.added_at.as_unix_ms()])?;
     Ok(())
 }
 
