@@ -1,9 +1,10 @@
 #!/bin/sh
-# Fuzzes every family of parsers for SECONDS each (default 10), starting from the recorded hosts.
+# Fuzzes every family of readers of foreign bytes for SECONDS each (default 10), starting from recorded
+# machines and from seeds/.
 #
 #   fuzz/run.sh [SECONDS] [FAMILY...]
 #
-# Works with stable Rust: no sanitizer is needed, because the parsers hold no unsafe code; panics,
+# Works with stable Rust: no sanitizer is needed, because the readers hold no unsafe code; panics,
 # overflows (debug assertions are on), hangs and memory beyond the limit are found without one.
 # Needs cargo-fuzz (`cargo install cargo-fuzz --locked`) and a C++ compiler.
 set -eu
@@ -11,16 +12,32 @@ cd "$(dirname "$0")"
 
 seconds=${1:-10}
 [ $# -gt 0 ] && shift
-families=${*:-cpu memory mounts disks network host processes}
+families=${*:-cpu memory mounts disks network host processes amd echo answers blocks requests states config}
 
 if ! cargo fuzz --version >/dev/null 2>&1; then
     echo "fuzz/run.sh: cargo-fuzz is missing; install it with: cargo install cargo-fuzz --locked" >&2
     exit 1
 fi
 export RUSTC_BOOTSTRAP=1
-cargo fuzz build --fuzz-dir . --sanitizer none parsers
+cargo fuzz build --fuzz-dir . --sanitizer none
 
-# The recorded files that a family starts from, as find patterns below fixtures/host.
+# The binary that holds a family.
+binary_of() {
+    case $1 in
+        blocks | requests | states | config) echo hub ;;
+        *) echo parsers ;;
+    esac
+}
+
+# The longest input in bytes: whole files of /proc; elsewhere size shows nothing new and costs time.
+longest_of() {
+    case $(binary_of "$1") in
+        hub) echo 8192 ;;
+        *) echo 65536 ;;
+    esac
+}
+
+# The recorded files that a family starts from, as find patterns below fixtures, or its own seeds.
 seeds_of() {
     case $1 in
         cpu) echo '*/proc/stat */proc/loadavg */proc/cpuinfo' ;;
@@ -30,6 +47,8 @@ seeds_of() {
         network) echo '*/proc/net/*' ;;
         host) echo '*/fs/file-nr */proc/uptime */boot_id */os-release */temp1_input */flags */ce_count' ;;
         processes) echo '*/proc/[0-9]*/*' ;;
+        amd) echo '*/amd/*/pp_dpm_* */amd/*_link_* */amd/*_err_count */amd/*_input */amd/*_total' ;;
+        echo | answers | blocks | requests | states | config) echo "*/seeds/$1/*" ;;
         *) echo "fuzz/run.sh: there is no family $1" >&2; exit 1 ;;
     esac
 }
@@ -39,13 +58,13 @@ for family in $families; do
     patterns=$(seeds_of "$family")
     mkdir -p "corpus/$family"
     for pattern in $patterns; do
-        find ../fixtures/host -type f -path "$pattern" -size -64k | while read -r file; do
-            name=$(printf '%s' "$file" | sed 's|^../fixtures/host/||; s|/|_|g')
+        find ../fixtures ../fuzz/seeds -type f -path "$pattern" -size -64k | while read -r file; do
+            name=$(printf '%s' "$file" | sed 's|^\.\./||; s|/|_|g')
             cp "$file" "corpus/$family/seed_$name"
         done
     done
     echo "fuzz/run.sh: $family for $seconds s"
-    SICKBAY_FUZZ_FAMILY=$family cargo fuzz run --fuzz-dir . --sanitizer none parsers "corpus/$family" -- \
-        -max_total_time="$seconds" -max_len=65536 -timeout=5 -rss_limit_mb=512 -print_final_stats=1 -verbosity=0
+    SICKBAY_FUZZ_FAMILY=$family cargo fuzz run --fuzz-dir . --sanitizer none "$(binary_of "$family")" "corpus/$family" -- \
+        -max_total_time="$seconds" -max_len="$(longest_of "$family")" -timeout=5 -rss_limit_mb=512 -print_final_stats=1 -verbosity=0
 done
 echo "fuzz/run.sh: nothing found"

@@ -1,17 +1,21 @@
-//! Fuzzes the parsers of `/proc` and `/sys`.
+//! Fuzzes what reads what the machine says: `/proc` and `/sys`, packets, other processes.
 //!
 //! One binary for all, because building is what takes long. `SICKBAY_FUZZ_FAMILY` names the family
 //! that a run works on; `fuzz/run.sh` goes through them. A parser must never panic, and what it lets
 //! through must be bounded.
 #![no_main]
 
-use std::sync::OnceLock;
+mod bounded;
+mod family;
+
+use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
+use sickbay_collect::fuzzing;
 use sickbay_collect::parse::*;
 
-/// The families; `fuzz/run.sh` has the same list, with the recorded files that each starts from.
-const FAMILIES: [(&str, fn(&[u8])); 7] = [
+/// The families; `fuzz/run.sh` has the same list, with the files that each starts from.
+const FAMILIES: &[family::Family] = &[
     ("cpu", cpu),
     ("memory", memory),
     ("mounts", mounts),
@@ -19,23 +23,14 @@ const FAMILIES: [(&str, fn(&[u8])); 7] = [
     ("network", network),
     ("host", host),
     ("processes", processes),
+    ("amd", fuzzing::amd),
+    ("echo", fuzzing::echo),
+    ("answers", fuzzing::answers),
 ];
 
-static FAMILY: OnceLock<fn(&[u8])> = OnceLock::new();
+static FAMILY: LazyLock<fn(&[u8])> = LazyLock::new(|| family::named(FAMILIES));
 
-fuzz_target!(
-    init: {
-        let name = std::env::var("SICKBAY_FUZZ_FAMILY").unwrap_or_else(|_| "cpu".to_owned());
-        let family = FAMILIES.iter().find(|(known, _)| *known == name);
-        let (_, run) = family.unwrap_or_else(|| panic!("no family {name:?}"));
-        let _ = FAMILY.set(*run);
-    },
-    |bytes: &[u8]| {
-        if let Some(run) = FAMILY.get() {
-            run(bytes);
-        }
-    }
-);
+fuzz_target!(|bytes: &[u8]| bounded::run(*FAMILY, bytes));
 
 fn cpu(bytes: &[u8]) {
     if let Ok(stat) = cpu_stat::parse(bytes) {

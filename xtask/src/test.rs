@@ -25,7 +25,7 @@ const PACKAGES: &[(&str, &str, &str)] = &[
 /// The fuzzer that is installed, pinned so that a run can be repeated.
 const CARGO_FUZZ: &str = "0.13.2";
 
-/// How long each family of parsers is fuzzed here; `fuzz/run.sh 600` goes deeper.
+/// How long each family of readers of foreign bytes is fuzzed here; `fuzz/run.sh 600` goes deeper.
 const FUZZ_SECONDS: &str = "5";
 
 type Step = (&'static str, &'static str, fn(&Path) -> Result<()>);
@@ -40,7 +40,7 @@ const STEPS: &[Step] = &[
     ("portable", "the collectors for systems other than Linux compile and work here too", portable),
     ("docs", "cargo doc, warnings are errors", docs),
     ("browser", "the page in a real Chromium, against a real hub", browser),
-    ("fuzz", "every parser fuzzed for a few seconds", fuzz),
+    ("fuzz", "every reader of foreign bytes fuzzed for a few seconds", fuzz),
 ];
 
 /// Runs all steps, or those named.

@@ -19,6 +19,8 @@ mod nvidia;
 mod presence;
 
 pub use amd::AmdCollector;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use amd::any_amd_bytes;
 pub use nvidia::NvidiaCollector;
 pub use presence::NvidiaPresence;
 

@@ -8,6 +8,9 @@
 mod echo;
 mod measure;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use echo::any_packet;
+
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::Duration;

@@ -195,3 +195,14 @@ pub(crate) fn collect_one(
 pub(crate) fn failed(message: String) -> ProbeError {
     ProbeError { kind: ProbeErrorKind::Failed, message, advice: None }
 }
+
+/// Holds whatever a child writes, and whatever it is asked; for fuzzing.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn any_line(bytes: &[u8]) {
+    let _ = serde_json::from_slice::<Request>(bytes);
+    let _ = serde_json::from_slice::<ChildSettings>(bytes);
+    if let Ok(answer) = serde_json::from_slice::<Answer>(bytes) {
+        let line = serde_json::to_vec(&answer).unwrap_or_default();
+        assert_eq!(serde_json::from_slice(&line).ok(), Some(answer), "it crosses the pipe again");
+    }
+}

@@ -272,5 +272,27 @@ fn cut(text: &str) -> String {
     one_line.take(MAX_MESSAGE_CHARACTERS).collect::<String>().trim().to_owned()
 }
 
+/// Holds whatever an interpreter writes; for fuzzing.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn any_answer(bytes: &[u8]) {
+    let output = ProgramOutput {
+        status: std::process::ExitStatus::default(),
+        stdout: [MARKER.as_bytes(), bytes].concat(),
+        stderr_tail: String::new(),
+    };
+    let short = |text: &str| {
+        assert!(text.chars().count() <= MAX_MESSAGE_CHARACTERS + 100);
+        assert!(!text.chars().any(char::is_control));
+    };
+    match parse(&output, "python3".to_owned()) {
+        End::Answered(report) => {
+            assert!(report.gpu_count <= MAX_GPU_COUNT);
+            short(&report.version);
+        }
+        End::Missing(why) => short(&why),
+        End::Failed(error) => short(&error.message),
+    }
+}
+
 #[cfg(test)]
 mod tests;

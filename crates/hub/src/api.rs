@@ -23,6 +23,10 @@ mod stored;
 mod stream;
 mod time;
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 use std::sync::Arc;
 
 use axum::Router;

@@ -31,6 +31,8 @@ use tokio_util::sync::CancellationToken;
 use crate::settings::Limits;
 
 pub(crate) use guard::{Guard, protect};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use origin::check as check_origin;
 pub(crate) use session::Sessions;
 
 /// How long open connections may take to finish after the shutdown was requested.

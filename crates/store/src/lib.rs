@@ -63,3 +63,7 @@ mod read;
 mod history;
 
 pub mod admin;
+
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;

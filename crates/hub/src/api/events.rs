@@ -85,7 +85,7 @@ fn question(context: &ApiContext, query: &Query) -> Result<EventQuery, ProblemRe
     })
 }
 
-fn parse_kind(word: &str) -> Result<EventKind, ProblemResponse> {
+pub(super) fn parse_kind(word: &str) -> Result<EventKind, ProblemResponse> {
     word.parse().map_err(|_| {
         let words: Vec<_> = EventKind::ALL.iter().map(|kind| kind.as_str()).collect();
         wrong("kind", word, &format!("one of {}", words.join(", ")), "LEVEL_CHANGED")

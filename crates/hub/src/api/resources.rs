@@ -94,7 +94,7 @@ pub(super) async fn detail(
 
 /// Which resources are wanted.
 #[derive(Default)]
-struct Filter {
+pub(super) struct Filter {
     kinds: Vec<Kind>,
     levels: Vec<Level>,
     labels: Vec<(String, Option<String>)>,
@@ -102,7 +102,7 @@ struct Filter {
 }
 
 impl Filter {
-    fn parse(query: &Query) -> Result<Self, ProblemResponse> {
+    pub(super) fn parse(query: &Query) -> Result<Self, ProblemResponse> {
         let kinds = query.list("kind").map(parse_kind).collect::<Result<_, _>>()?;
         let levels = query
             .list("level")

@@ -78,7 +78,10 @@ pub(super) async fn stream(
     Ok(([(HeaderName::from_static("x-accel-buffering"), "no")], sse).into_response())
 }
 
-fn last_event_id(headers: &HeaderMap, query: &Query) -> Result<Option<EventId>, ProblemResponse> {
+pub(super) fn last_event_id(
+    headers: &HeaderMap,
+    query: &Query,
+) -> Result<Option<EventId>, ProblemResponse> {
     let Some(value) = headers.get("last-event-id") else {
         return Ok(query.event_id("last_event_id")?.map(EventId));
     };

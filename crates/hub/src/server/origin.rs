@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, Uri, header};
 
 /// Why a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// The `Host` header names something else than this hub.
     Host(String),
     /// The request was made by a page of another origin.
@@ -17,7 +17,7 @@ pub(super) enum Refusal {
 }
 
 /// Checks `Host` (on loopback addresses) and `Origin`.
-pub(super) fn check(
+pub(crate) fn check(
     headers: &HeaderMap,
     uri: &Uri,
     on_loopback: bool,
@@ -49,12 +49,15 @@ fn requested_authority<'r>(headers: &'r HeaderMap, uri: &'r Uri) -> Option<&'r s
     headers.get(header::HOST).map(|host| host.to_str().unwrap_or("?"))
 }
 
-/// The host of `host:port`, `[v6]:port` or `host`.
+/// The host of `host:port`, `[v6]:port` or `host`; nothing of what is none of these.
 fn host_of(authority: &str) -> &str {
-    if let Some(rest) = authority.strip_prefix('[') {
-        return rest.split_once(']').map_or("", |(host, _)| host);
-    }
-    authority.rsplit_once(':').map_or(authority, |(host, _)| host)
+    let (host, port) = match authority.strip_prefix('[').map(|rest| rest.split_once(']')) {
+        Some(Some((host, ""))) => (host, ""),
+        Some(Some((host, port))) => (host, port.strip_prefix(':').unwrap_or("none")),
+        Some(None) => return "",
+        None => authority.rsplit_once(':').unwrap_or((authority, "")),
+    };
+    if port.bytes().all(|digit| digit.is_ascii_digit()) { host } else { "" }
 }
 
 fn means_this_machine(host: &str, host_names: &[String]) -> bool {
@@ -103,6 +106,11 @@ mod tests {
             (Some("10.0.0.1"), None, true, false),
             (Some(""), None, true, false),
             (Some("[::1"), None, true, false),
+            (Some("[::1]"), None, true, true),
+            (Some("[::1]evil.example"), None, true, false),
+            (Some("[::1].evil.example:8790"), None, true, false),
+            (Some("localhost:evil.example"), None, true, false),
+            (Some("localhost:"), None, true, true),
             (Some("evil.example"), None, false, true),
             (Some("127.0.0.1:8790"), Some("http://127.0.0.1:8790"), true, true),
             (Some("127.0.0.1:8790"), Some("http://localhost:8790"), true, false),

@@ -1,0 +1,31 @@
+//! Ways in for the fuzz targets to what reads bytes from outside and is nobody else's to call.
+
+/// What the `amdgpu` driver writes into sysfs.
+pub fn amd(bytes: &[u8]) {
+    crate::gpu::any_amd_bytes(bytes);
+}
+
+/// Packets that arrive on an echo socket.
+pub fn echo(bytes: &[u8]) {
+    crate::latency::any_packet(bytes);
+}
+
+/// What other processes say: an interpreter about torch, a probe child about what it found.
+pub fn answers(bytes: &[u8]) {
+    crate::torch::any_answer(bytes);
+    crate::probe_child::any_line(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_bytes_break_a_promise(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
+            super::amd(&bytes);
+            super::echo(&bytes);
+            super::answers(&bytes);
+        }
+    }
+}
