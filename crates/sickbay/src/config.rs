@@ -10,6 +10,7 @@
 pub mod units;
 
 pub mod raw;
+mod raw_fleet;
 mod raw_policy;
 
 mod schema;
@@ -30,8 +31,12 @@ mod settings;
 pub use settings::{LogSettings, Settings, WorkerSettings};
 
 mod bind;
+mod bind_fleet;
 mod bind_policy;
+mod node_rules;
 mod rules;
+
+mod ssh_defaults;
 
 mod locate;
 pub use locate::{default_config_file, default_data_dir, is_root};
@@ -125,7 +130,7 @@ pub fn load_text(text: &str, file: Option<PathBuf>, sources: &Sources) -> Result
 fn build(text: &str, file: Option<PathBuf>, sources: &Sources) -> (Loaded, Vec<Mistake>) {
     let schema = schema();
     let rule = Rule::of(&schema);
-    let mut settings = Settings::new(default_data_dir(&sources.environment, sources.root));
+    let mut settings = Settings::defaults(&sources.environment, sources.root);
     settings.hub.config_file.clone_from(&file);
     let mut mistakes = Vec::new();
 

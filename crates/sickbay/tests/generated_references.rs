@@ -2,15 +2,17 @@
 //! this fails when they are not what the code says.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 use expect_test::expect_file;
 use sickbay::cli::command_line;
 use sickbay::config::{Settings, commented, show, variables_reference};
+use sickbay::environment::Environment;
 
 #[test]
 fn generated_configuration() {
-    let mut raw = show(&Settings::new(PathBuf::from("/nowhere")));
+    // Those of anybody: `~` is whose home it may be.
+    let environment = Environment::from_pairs([("HOME", "~")]);
+    let mut raw = show(&Settings::defaults(&environment, false));
     // Where data lies depends on who runs it.
     raw.data_dir = None;
     let yaml = commented(&raw).expect("the defaults can be written");

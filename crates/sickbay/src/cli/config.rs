@@ -91,7 +91,7 @@ pub(crate) fn run(context: &Context, options: ConfigOptions) -> Outcome {
                 return Ok(ExitCode::SUCCESS);
             }
             let settings = match defaults {
-                true => Settings::new(default_data_dir(&context.environment, is_root())),
+                true => Settings::defaults(&context.environment, is_root()),
                 false => context.load_config(Vec::new())?.settings,
             };
             let raw = show(&settings);
@@ -113,7 +113,7 @@ pub(crate) fn run(context: &Context, options: ConfigOptions) -> Outcome {
 }
 
 fn init(context: &Context, file: Option<PathBuf>, print: bool, force: bool) -> Outcome {
-    let defaults = Settings::new(default_data_dir(&context.environment, is_root()));
+    let defaults = Settings::defaults(&context.environment, is_root());
     let text = starter_file(&defaults).map_err(Failure::internal)?;
     if print {
         context.terminal.print(&text)?;

@@ -217,7 +217,7 @@ struct AfterListening {
 impl AfterListening {
     async fn run(mut self, stop: CancellationToken) {
         // The hub could not start; its error says why.
-        let Ok(Listening { addr, tls, fleet, status }) = (&mut self.listening).await else {
+        let Ok(Listening { addr, tls, fleet, status, .. }) = (&mut self.listening).await else {
             return;
         };
         if !self.quiet {

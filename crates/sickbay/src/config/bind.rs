@@ -85,7 +85,11 @@ fn tie_all(way: Direction, raw: &mut RawConfig, settings: &mut Settings) {
         tie(way, &mut raw.file, file);
     });
     tie_local(way, raw, &mut hub.local);
+    super::bind_fleet::tie_fleet(way, raw, hub);
     super::bind_policy::tie_policy(way, raw, &mut hub.policy);
+    section(way, &mut raw.schedule, |raw| {
+        tie(way, &mut raw.concurrency, &mut hub.concurrent_collections);
+    });
     // Where space is judged is where it must be measured.
     if way == Direction::Apply {
         let watched = hub.policy.readiness.watched_paths.iter();

@@ -89,7 +89,12 @@ fn check_value(tree: &mut Tree, rule: Rule<'_>, path: &str, mistakes: &mut Vec<M
                 path,
                 format!("{} is {found}, which is not {}", name(path), article(rule)),
             );
-            mistakes.push(mistake.allowing(allowed(rule)));
+            let scalar = matches!(value, Value::Integer(_) | Value::Number(_) | Value::Bool(_));
+            let quoted = scalar && rule.shape() == Shape::Text && rule.format().is_empty();
+            mistakes.push(match quoted && rule.words().is_empty() {
+                true => mistake.allowing(format!("a text; in quotes it is one: \"{found}\"")),
+                false => mistake.allowing(allowed(rule)),
+            });
         }
     }
     mistakes.len() == before
@@ -289,6 +294,9 @@ pub(super) fn allowed(rule: Rule<'_>) -> String {
     let texts =
         span(rule.text_range().0.map(str::to_owned), rule.text_range().1.map(str::to_owned));
     match (rule.shape(), rule.format()) {
+        (Shape::Section, _) if rule.free_keys().is_some() => {
+            "keys of your own, each with a text; a number goes in quotes".to_owned()
+        }
         (Shape::Section, _) => format!("keys: {}", rule.keys().collect::<Vec<_>>().join(", ")),
         (Shape::List, _) => match rule.items() {
             Some(items) => format!("a list; each item: {}", allowed(items)),

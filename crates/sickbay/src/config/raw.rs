@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sickbay_hub::Secret;
 
+pub use super::raw_fleet::{RawBreaker, RawDoubt, RawExpected, RawNode, RawSsh};
 pub use super::raw_policy::{
     RawHysteresis, RawOverride, RawReadiness, RawSchedule, RawState, RawSystemWeights,
     RawThreshold, RawThresholds, RawWeights,
@@ -41,6 +42,11 @@ section! {
         data_dir: PathText,
         /// The log.
         log: RawLog,
+        /// Machines that are watched over SSH, besides this one. Others can be added while the hub runs: `sickbay add node`.
+        #[schemars(length(max = 20000))]
+        nodes: Vec<RawNode>,
+        /// How nodes are reached over SSH.
+        ssh: RawSsh,
         /// How often a node is looked at.
         schedule: RawSchedule,
         /// How this machine is looked at.
@@ -65,6 +71,10 @@ section! {
         hysteresis: RawHysteresis,
         /// How findings are confirmed, cleared and damped.
         state: RawState,
+        /// When a node that keeps failing is not asked for a while.
+        breaker: RawBreaker,
+        /// When the hub doubts itself rather than its nodes.
+        doubt: RawDoubt,
         /// May work be started on a node?
         readiness: RawReadiness,
         /// History and its limits.

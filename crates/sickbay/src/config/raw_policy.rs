@@ -21,6 +21,9 @@ section! {
         /// How far an interval is moved at random, in percent either way, so that nodes are not looked at in step.
         #[schemars(range(min = 0.0, max = 50.0))]
         jitter_percent: f64,
+        /// How many nodes are looked at at once.
+        #[schemars(range(min = 1, max = 4096))]
+        concurrency: u32,
     }
 }
 

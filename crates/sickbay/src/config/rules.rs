@@ -14,6 +14,8 @@ pub(super) fn check(raw: &RawConfig, settings: &Settings, tree: &Tree) -> Vec<Mi
     mistakes.listen(raw, settings.hub.listen.addr);
     mistakes.store(settings);
     mistakes.processes(raw);
+    let nodes = raw.nodes.as_deref().unwrap_or_default();
+    mistakes.mistakes.extend(super::node_rules::check(nodes, tree));
     mistakes.policy(settings);
     mistakes.mistakes
 }

@@ -135,10 +135,17 @@ impl<'a> Rule<'a> {
         Self::of(self.get("items")?)
     }
 
-    /// The rule of a section's key.
+    /// The rule of a section's key; in a section of free keys, the same for each.
     #[must_use]
     pub(super) fn property(self, key: &str) -> Option<Self> {
-        Self::of(self.get("properties")?.get(key)?)
+        let named = self.get("properties").and_then(|properties| properties.get(key));
+        named.and_then(Self::of).or_else(|| self.free_keys())
+    }
+
+    /// The rule of every key's value in a section whose keys are free (labels).
+    #[must_use]
+    pub(super) fn free_keys(self) -> Option<Self> {
+        self.get("additionalProperties").and_then(Self::of)
     }
 
     /// The keys of a section.

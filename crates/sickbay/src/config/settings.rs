@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use sickbay_hub::HubSettings;
 
+use super::locate::default_data_dir;
 use super::raw::{RawLogFormat, RawLogLevel};
+use super::ssh_defaults::ssh_defaults;
+use crate::environment::Environment;
 
 /// Everything that the binary needs to know. Made only by [`super::load`], so it is valid.
 #[derive(Clone, Debug)]
@@ -19,7 +22,15 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The defaults, keeping data in `data_dir`.
+    /// The defaults of somebody with this environment.
+    #[must_use]
+    pub fn defaults(environment: &Environment, root: bool) -> Self {
+        let mut settings = Self::new(default_data_dir(environment, root));
+        settings.hub.ssh = ssh_defaults(environment, root);
+        settings
+    }
+
+    /// The defaults of nobody in particular, keeping data in `data_dir`.
     #[must_use]
     pub fn new(data_dir: PathBuf) -> Self {
         Self {

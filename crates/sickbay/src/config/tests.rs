@@ -77,7 +77,7 @@ fn every_field_is_documented() {
 
 #[test]
 fn the_defaults_are_valid_and_survive_being_written_down() {
-    let defaults = Settings::new(PathBuf::from("/home/ada/.local/state/sickbay"));
+    let defaults = Settings::defaults(&sources(&[]).environment, false);
     let shown = show(&defaults);
     let text = commented(&shown).expect("YAML");
     let loaded = read(&text, &[]).expect("valid");
@@ -267,4 +267,167 @@ async fn an_editors_rename_is_noticed() {
         let told = tokio::time::timeout(Duration::from_secs(10), changes.recv()).await;
         assert_eq!(told.ok(), Some(Some(())), "{text}");
     }
+}
+
+#[test]
+fn every_mistake_in_the_nodes_is_told_at_its_place() {
+    let text = "\
+nodes:
+  - name: gateway
+  - {name: gpu-01, host: 10.0.0.1, parent: gateway}
+  - {name: gpu-01, host: 10.0.0.2}
+  - {host: 10.0.0.1}
+  - host: 10.0.0.1
+  - {user: ada}
+  - {name: 'a b', host: -oProxyCommand=evil}
+  - {name: gpu-02, parent: gatway}
+  - {name: r1, parent: r2}
+  - {name: r2, parent: r3}
+  - {name: r3, parent: r1}
+  - {name: leads-there, parent: r1}
+  - {name: own, parent: own}
+  - name: gpu-03
+    port: 70000
+    labels: {Rack: a, rack.row: '', level: 7}
+    expected: {gpus: 2000, memory: 0B, gpu_model: ''}
+  - name: gpu-04
+    hots: x
+breaker: {failures: 0, open_for: 5}
+doubt: {failed_percent: 0, window: never}
+ssh: {connect_timeout: 10m, opening_at_once: 0, accept_new: maybe, config_file: x}
+schedule: {concurrency: 0}
+";
+    let mistakes = read(text, &[]).expect_err("refused");
+    expect![[r#"
+        the configuration has 25 mistakes
+        /etc/sickbay/config.yaml:4:12: `nodes.2.name`: there is a node "gpu-01" already (line 3)
+            allowed: a `name` of its own for each node
+        /etc/sickbay/config.yaml:6:11: `nodes.4.host`: there is a node "10.0.0.1" already (line 5)
+            allowed: a `name` of its own for each node
+        /etc/sickbay/config.yaml:7:5: `nodes.5` has neither `name` nor `host`
+            allowed: `name: gpu-07`, or `host: 10.0.0.7`, or both
+        /etc/sickbay/config.yaml:8:12: `nodes.6.name` (node a b) is "a b", which is not a name
+            allowed: letters, digits, '.', '_', '-' and ':', at most 253 of them
+        /etc/sickbay/config.yaml:8:25: `nodes.6.host` (node a b) is -oProxyCommand=evil
+            allowed: a word without spaces that does not begin with '-'
+        /etc/sickbay/config.yaml:9:28: `nodes.7.parent` is "gatway", but there is no such node; did you mean `gateway`?
+            allowed: the name of another node in `nodes`
+        /etc/sickbay/config.yaml:10:24: `nodes.8.parent`: the way along parents leads back: r1 → r2 → r3 → r1
+            allowed: parents that lead to no node twice
+        /etc/sickbay/config.yaml:14:25: `nodes.12.parent` (node own) is the node itself
+            allowed: another node's name
+        /etc/sickbay/config.yaml:16:11: `nodes.13.port` is 70000, which is out of range
+            allowed: a whole number, from 1 to 65535
+        /etc/sickbay/config.yaml:17:14: `nodes.13.labels.Rack` (node gpu-03) is not a label's key
+            allowed: a to z, 0 to 9, '_', '.' and '-', at most 63 of them
+        /etc/sickbay/config.yaml:17:33: `nodes.13.labels.rack.row` is "", which is not a text
+            allowed: a text
+        /etc/sickbay/config.yaml:17:44: `nodes.13.labels.level` is 7, which is not a text
+            allowed: a text; in quotes it is one: "7"
+        /etc/sickbay/config.yaml:18:22: `nodes.13.expected.gpus` is 2000, which is out of range
+            allowed: a whole number, from 0 to 1024
+        /etc/sickbay/config.yaml:18:36: `nodes.13.expected.memory` is "0B", which is out of range
+            allowed: a size such as 512MiB or 10GB, from 1MiB to 1000TB
+        /etc/sickbay/config.yaml:18:51: `nodes.13.expected.gpu_model` is "", which is not a text
+            allowed: a text
+        /etc/sickbay/config.yaml:20:5: `hots` is not a field in `nodes.14`; did you mean `host`?
+        /etc/sickbay/config.yaml:21:21: `breaker.failures` is 0, which is out of range
+            allowed: a whole number, from 1 to 100
+        /etc/sickbay/config.yaml:21:34: `breaker.open_for` is 5, which is not a duration
+            allowed: a duration such as 15s, 5m, 1h or 7d, from 1s to 1d
+        /etc/sickbay/config.yaml:22:25: `doubt.failed_percent` is 0, which is out of range
+            allowed: a number, from 1 to 100
+        /etc/sickbay/config.yaml:22:36: `doubt.window` is "never", which is not a duration
+            allowed: a duration such as 15s, 5m, 1h or 7d, from 1s to 1h
+        /etc/sickbay/config.yaml:23:24: `ssh.connect_timeout` is "10m", which is out of range
+            allowed: a duration such as 15s, 5m, 1h or 7d, from 1s to 2m
+        /etc/sickbay/config.yaml:23:46: `ssh.opening_at_once` is 0, which is out of range
+            allowed: a whole number, from 1 to 1024
+        /etc/sickbay/config.yaml:23:61: `ssh.accept_new` is "maybe", which is not a switch
+            allowed: true, false
+        /etc/sickbay/config.yaml:23:68: `config_file` is not a field in `ssh`; did you mean `config_files`?
+        /etc/sickbay/config.yaml:24:25: `schedule.concurrency` is 0, which is out of range
+            allowed: a whole number, from 1 to 4096"#]].assert_eq(&mistakes.to_string());
+}
+
+#[test]
+fn nodes_and_how_they_are_reached() {
+    let text = "\
+nodes:
+  - name: gateway
+    host: gw.example
+    port: 2222
+    user: ops
+  - name: gpu-01
+    identity_file: ~/.ssh/gpu
+    proxy_jump: gateway
+    labels: {rack: '7', tier: prod}
+    parent: gateway
+    expected: {gpus: 8, gpu_model: H100, memory: 2TB}
+  - host: 10.0.0.9
+ssh:
+  config_files: [~/.ssh/config, fleet.conf]
+  accept_new: true
+  connect_timeout: 3s
+  gpu_interval: 20s
+  opening_at_once: 8
+schedule: {concurrency: 100}
+probes: {timeout: 2s, process_interval: 5s}
+processes: [{name: train, pattern: train.py}]
+torch: {mode: never}
+";
+    let settings = read(text, &[("USER", "ada"), ("SSH_AUTH_SOCK", "/run/agent")]).expect("valid");
+    let hub = &settings.settings.hub;
+    let [gateway, gpu, bare] = &hub.nodes[..] else { panic!("{:?}", hub.nodes) };
+    assert_eq!((gateway.target.host.as_str(), gateway.target.port), ("gw.example", Some(2222)));
+    assert_eq!(gpu.target.host, "gpu-01", "by its name");
+    assert_eq!(gpu.target.identity_file.as_deref(), Some("/home/ada/.ssh/gpu"));
+    assert_eq!(gpu.labels["rack"], "7");
+    assert_eq!(gpu.expected.memory_bytes, Some(2_000_000_000_000));
+    assert_eq!(gpu.origin, sickbay_model::NodeOrigin::Config);
+    assert_eq!(bare.name, "10.0.0.9", "by its host");
+    let ssh = &hub.ssh;
+    assert_eq!(
+        ssh.config_files,
+        [PathBuf::from("/home/ada/.ssh/config"), PathBuf::from("/etc/sickbay/fleet.conf")]
+    );
+    assert_eq!(ssh.known_hosts[0], PathBuf::from("/home/ada/.ssh/known_hosts"), "the default");
+    assert_eq!((ssh.user.as_str(), ssh.accept_new), ("ada", true));
+    assert_eq!(ssh.agent_socket, Some(PathBuf::from("/run/agent")));
+    assert_eq!((ssh.connect_timeout, ssh.opening_at_once), (Duration::from_secs(3), 8));
+    assert_eq!(hub.concurrent_collections, 100);
+    let remote = &ssh.remote;
+    assert_eq!(remote.gpu_interval, Duration::from_secs(20));
+    assert_eq!(remote.probe_timeout, Duration::from_secs(2), "as of this machine");
+    assert_eq!(remote.process_patterns.len(), 1, "as of this machine");
+    assert_eq!(remote.torch.mode, sickbay_collect::TorchMode::Never, "as of this machine");
+    // What is shown means the same again, and only what differs is told as changed.
+    let again = read(&commented(&show(&settings.settings)).expect("YAML"), &[]).expect("valid");
+    assert_eq!(again.settings.hub.nodes, hub.nodes);
+    assert_eq!(show(&again.settings), show(&settings.settings));
+    let without = text.replace("  - host: 10.0.0.9\n", "");
+    let pairs = [("USER", "ada"), ("SSH_AUTH_SOCK", "/run/agent")];
+    let changes = compare(&settings.settings, &read(&without, &pairs).expect("valid").settings);
+    assert_eq!(changes.changed, ["nodes"]);
+    assert_eq!(changes.needs_restart, [""; 0]);
+}
+
+#[test]
+fn a_config_of_twenty_thousand_nodes_is_read_and_one_more_refused() {
+    let mut text = String::from("nodes:\n");
+    for number in 0..20_000 {
+        text.push_str(&format!(
+            "  - {{name: node-{number}, host: 10.{}.{}.{}, user: ops, port: 22, identity_file: ~/.ssh/id, labels: {{rack: r{}, zone: a}}, expected: {{gpus: 8}}{}}}\n",
+            number / 65_536,
+            number / 256 % 256,
+            number % 256,
+            number / 32,
+            if number > 0 { format!(", parent: node-{}", number - 1) } else { String::new() },
+        ));
+    }
+    assert_eq!(read(&text, &[]).expect("valid").settings.hub.nodes.len(), 20_000);
+    let names: String = (0..=20_000).map(|number| format!("  - {number}\n")).collect();
+    let error =
+        read(&format!("nodes:\n{names}"), &[]).map(|_| ()).expect_err("too many").to_string();
+    assert!(error.contains("`nodes` has 20001 items; at most 20000 are allowed"), "{error}");
 }

@@ -14,9 +14,12 @@ use serde_saphyr::Spanned;
 use super::mistake::Mistake;
 
 /// The largest config file that is read, in bytes.
-pub(super) const MAX_FILE_BYTES: usize = 1024 * 1024;
+pub(super) const MAX_FILE_BYTES: usize = 8 * 1024 * 1024;
 
-/// How deep a config may be nested; ours needs five.
+/// The most keys, values and lists in a config: 20,000 nodes, each described in full.
+const MAX_VALUES: usize = 1_000_000;
+
+/// How deep a config may be nested; ours needs six.
 const MAX_DEPTH: usize = 32;
 
 /// Where a key or a value came from.
@@ -106,7 +109,11 @@ impl Tree {
             duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::PassThrough,
             strict_booleans: true,
             with_snippet: false,
-            budget: serde_saphyr::budget! { max_depth: MAX_DEPTH },
+            budget: serde_saphyr::budget! {
+                max_depth: MAX_DEPTH,
+                max_nodes: MAX_VALUES,
+                max_events: 2 * MAX_VALUES,
+            },
         };
         match serde_saphyr::from_str_with_options::<Option<Self>>(text, options) {
             Ok(tree) => Ok(tree.map_or_else(Self::empty, |tree| match tree.value {
