@@ -1,13 +1,14 @@
 //! One observation in, one verdict out.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use sickbay_model::{Frame, Observation, Status};
 
 use crate::assessment::{Assessment, Cap, GpuAssessment};
 use crate::checks::{self, CheckKind};
 use crate::input::{Input, Job, ProbeSlot};
-use crate::judge::{Found, Judge, NO_GPU, Tally};
+use crate::judge::{Found, Judge, NO_GPU, Reach, Tally};
 use crate::memory::{GpuMemory, NodeFacts, NodeMemory};
 use crate::readiness::readiness;
 use crate::{Policy, score, text, transitions};
@@ -33,23 +34,32 @@ pub fn assess(policy: &Policy, memory: &mut NodeMemory, observation: &Observatio
     let input = Input::new(policy, observation, frame, probe_times, *assessments == 1);
     let mut judge =
         Judge::new(policy, &input.probes, &observation.resource, at, *assessments, checks);
-    for check in checks::ALL {
-        check(&input, facts, &mut judge);
+    let unheard = verdict.heard_at.map(|heard| at.since(heard));
+    judge.reach = Reach { lost: input.probes.is_lost(), unheard, ..Reach::default() };
+    if judge.reach.lost {
+        // Nothing was asked, so nothing is to be learned from what is not there.
+        checks::reachable(&input, facts, &mut judge);
+    } else {
+        verdict.heard_at = Some(at);
+        for check in checks::ALL {
+            check(&input, facts, &mut judge);
+        }
     }
     judge.sweep(&input, facts);
-    let Judge { mut findings, healthy, healthy_gpus, tallies, caps, mut events, .. } = judge;
+    let Judge { mut findings, healthy, healthy_gpus, tallies, caps, mut events, reach, .. } = judge;
     findings.sort_by(|a, b| badness(a).cmp(&badness(b)).then(points(a).total_cmp(&points(b))));
 
-    let unknown = unknown_reason(&input, age);
+    let unknown = unknown_reason(&input, age, reach);
     let node_caps = caps.iter().map(|(cap, _)| cap.clone()).collect();
     let card = score::node_card(&policy.weights, &tallies, node_caps, unknown);
-    let gpus = gpus(facts, &findings, &healthy, &healthy_gpus, &caps);
+    let unasked = card.unknown_reason.as_deref().filter(|_| reach.lost);
+    let gpus = gpus(facts, &findings, &healthy, &healthy_gpus, &caps, unasked);
     let readiness = readiness(&input, facts);
     let headline = headline(card.unknown_reason.as_deref(), &findings, healthy.len());
     let active = match input.job {
-        Job::Active => true,
-        Job::Idle => false,
-        Job::Unknown => verdict.active.unwrap_or(false),
+        Job::Active if !reach.lost => true,
+        Job::Idle if !reach.lost => false,
+        _ => verdict.active.unwrap_or(false),
     };
     let mut results = Vec::new();
     if findings.is_empty() {
@@ -72,7 +82,7 @@ pub fn assess(policy: &Policy, memory: &mut NodeMemory, observation: &Observatio
         headline,
         events: Vec::new(),
     };
-    transitions::tell(&input, facts, verdict, &mut assessment, &mut events);
+    transitions::tell(&input, reach, facts, verdict, &mut assessment, &mut events);
     assessment.events = events;
     assessment
 }
@@ -87,10 +97,19 @@ fn points(found: &Found) -> f64 {
 }
 
 /// Why the node cannot be judged at all, if it cannot.
-fn unknown_reason(input: &Input<'_>, age: std::time::Duration) -> Option<String> {
+fn unknown_reason(input: &Input<'_>, age: Duration, reach: Reach) -> Option<String> {
     let reachable = input.probes.at(ProbeSlot::REACHABLE);
-    if let Some(reason) = reachable.no_answer_reason(ProbeSlot::REACHABLE) {
+    let reason = reachable.no_answer_reason(ProbeSlot::REACHABLE);
+    if reach.lost {
+        // Until it is confirmed that the node cannot be reached its last verdict stands.
+        let known = reach.unheard.is_some_and(|age| age <= input.policy.state.stale_after);
+        return reason.filter(|_| reach.hard || !known);
+    }
+    if let Some(reason) = reason {
         return Some(reason);
+    }
+    if reach.hard {
+        return Some("it has just answered again, which is yet to be confirmed".to_owned());
     }
     if age > input.policy.state.stale_after {
         let age = text::duration(age);
@@ -125,6 +144,7 @@ fn gpus(
     healthy: &[sickbay_model::CheckResult],
     healthy_gpus: &[u16],
     caps: &[(Cap, u16)],
+    unasked: Option<&str>,
 ) -> Vec<GpuAssessment> {
     let cards = &facts.gpus;
     if cards.is_empty() {
@@ -166,7 +186,7 @@ fn gpus(
         let renumbered =
             card.missing_since.is_some() && cards.iter().any(|it| is_owner(it, short(card.index)));
         if !renumbered {
-            all.push(gpu(card, sum, findings, caps));
+            all.push(gpu(card, sum, findings, caps, unasked));
         }
     }
     all
@@ -180,7 +200,14 @@ fn is_owner(card: &GpuMemory, index: u16) -> bool {
     card.missing_since.is_none() && card.index == u32::from(index)
 }
 
-fn gpu(card: &GpuMemory, sum: GpuTally, findings: &[Found], caps: &[(Cap, u16)]) -> GpuAssessment {
+/// `unasked` is why nothing was asked of the whole node, if so.
+fn gpu(
+    card: &GpuMemory,
+    sum: GpuTally,
+    findings: &[Found],
+    caps: &[(Cap, u16)],
+    unasked: Option<&str>,
+) -> GpuAssessment {
     let GpuTally { tally, checks } = sum;
     let gone = card.missing_since.is_some();
     let own = |(cap, gpu): &&(Cap, u16)| {
@@ -192,14 +219,18 @@ fn gpu(card: &GpuMemory, sum: GpuTally, findings: &[Found], caps: &[(Cap, u16)])
     };
     let caps = caps.iter().filter(own).map(|(cap, _)| cap.clone()).collect();
     let worst = checks.first().and_then(|&place| findings.get(place)).map(|found| &found.result);
-    let unknown = (tally.unknown == tally.checks).then(|| match worst {
-        Some(worst) => worst.message.clone().into_owned(),
-        None => "nothing of it could be judged".to_owned(),
-    });
+    let unknown = match (unasked, worst) {
+        (Some(reason), _) => Some(reason.to_owned()),
+        (None, _) if tally.unknown != tally.checks => None,
+        (None, Some(worst)) => Some(worst.message.clone().into_owned()),
+        (None, None) => Some("nothing of it could be judged".to_owned()),
+    };
     let score = score::gpu_card(&tally, caps, unknown);
-    let headline = worst.map_or(Cow::Borrowed("All checks are well."), |worst| {
-        text::sentence(&worst.message).into()
-    });
+    let headline = match (unasked, worst) {
+        (Some(reason), _) => format!("Cannot be judged: {reason}.").into(),
+        (None, Some(worst)) => text::sentence(&worst.message).into(),
+        (None, None) => Cow::Borrowed("All checks are well."),
+    };
     let level = score.level;
     let (index, level_since) = (card.index, card.level_since);
     GpuAssessment { index, score, level, level_since, checks, headline }

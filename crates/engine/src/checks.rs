@@ -13,6 +13,7 @@ use crate::memory::NodeFacts;
 use crate::policy::{Direction, Policy, Threshold};
 
 mod collection;
+mod expected;
 mod filesystem;
 mod gpu;
 mod gpu_errors;
@@ -23,6 +24,8 @@ mod process;
 mod refused;
 mod system;
 
+pub(crate) use collection::reachable;
+pub(crate) use expected::{gpus as expected_gpus, is_asked};
 pub(crate) use gpu_presence::key as gpu_key;
 pub(crate) use process::any_expected;
 
@@ -31,10 +34,11 @@ pub(crate) type CheckFn = fn(&Input<'_>, &mut NodeFacts, &mut Judge<'_>);
 
 /// Every check, in the order in which they are answered and, among equals, shown.
 pub(crate) const ALL: &[CheckFn] = &[
-    collection::reachable,
+    reachable,
     memory::oom_kills,
     system::cpu,
     memory::memory,
+    expected::memory_size,
     memory::swap,
     memory::hardware_errors,
     system::pressure,
@@ -50,6 +54,8 @@ pub(crate) const ALL: &[CheckFn] = &[
     process::zombies,
     gpu_presence::drivers,
     gpu_presence::missing,
+    expected::gpu_count,
+    expected::gpu_model,
     gpu::gpus,
     refused::refused,
     collection::unanswered,
@@ -156,6 +162,8 @@ check_kinds! {
     Cpu = "cpu", System, CPU, Node, Some(|p| p.thresholds.cpu_used);
     /// Memory use; context while a job runs and nothing stalls.
     Memory = "memory", System, MEMORY, Node, Some(|p| p.thresholds.memory_used);
+    /// The node has as much memory as is expected of it.
+    MemorySize = "memory_size", System, MEMORY, Node, None;
     /// Swap use.
     Swap = "swap", System, MEMORY, Node, Some(|p| p.thresholds.swap_used);
     /// The kernel had to kill processes for lack of memory.
@@ -204,6 +212,10 @@ check_kinds! {
     GpuDriver = "gpu_driver", Gpu, NVIDIA, Unlisted, None;
     /// A GPU that answered before is gone.
     GpuMissing = "gpu_missing", Gpu, NVIDIA, GpuKey, None;
+    /// As many GPUs answer as are expected of the node.
+    GpuCount = "gpu_count", Gpu, NVIDIA, Node, None;
+    /// The GPU is of the expected model.
+    GpuModel = "gpu_model", Gpu, NVIDIA, Gpu, None;
     /// A GPU that the driver lists answers.
     GpuAnswers = "gpu_answers", Gpu, NVIDIA, Gpu, None;
     /// Degrees left until the card slows down (T.Limit margin).

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use sickbay_model::{Event, EventId, EventKind, Level, ResourceId, Timestamp};
 
+use crate::checks::CheckKind;
 use crate::doubt::Excuse;
 use crate::memory::NodeMemory;
 use crate::{text, transitions};
@@ -80,8 +81,11 @@ pub fn silence(
         });
     };
     let before = verdict.level.replace(Level::Unknown);
-    if before != Some(Level::Unknown) {
+    let shown = verdict.shown.replace(Level::Unknown).or(before);
+    if shown != Some(Level::Unknown) {
         verdict.level_since = at;
+    }
+    if before != Some(Level::Unknown) {
         if let Some(before) = before {
             let (message, details) = transitions::level_change(before, Level::Unknown, &reason);
             tell(EventKind::LevelChanged, message, &details);
@@ -96,22 +100,32 @@ pub fn silence(
     Silenced { reason, since: verdict.level_since, events }
 }
 
-/// Makes a node unknown that did not answer, when that is not its fault. Nothing is told of the node
-/// alone, neither now nor when it comes back well; its other states stay as they were, and the
-/// failure is not counted against it.
+/// Makes a node unknown that did not answer, when that is not its fault; to be called in place of
+/// [`crate::assess`]. Nothing is told of the node alone, neither now nor when it comes back as it
+/// was; its other states stay as they were. The failure is not counted against it, and neither are
+/// those just before that were not confirmed: they had the same cause.
+///
+/// A node that is down for long is confirmed down, and stays so: only what is shown changes.
 #[must_use]
 pub fn excuse(
     memory: &mut NodeMemory,
-    node: &ResourceId,
+    _node: &ResourceId,
     at: Timestamp,
     excuse: &Excuse,
 ) -> Silenced {
-    let _ = node;
     let reason = match excuse {
         Excuse::Parent(parent) => format!("(parent) {parent} cannot be reached"),
         Excuse::Observer(why) => format!("(observer) {why}"),
     };
-    Silenced { reason, since: memory.verdict.level_since.max(at), events: Vec::new() }
+    for entry in memory.checks.iter_mut().filter(|entry| entry.kind == CheckKind::Reachable) {
+        entry.state.forgive();
+    }
+    let verdict = &mut memory.verdict;
+    let shown = verdict.shown.replace(Level::Unknown).or(verdict.level);
+    if shown != Some(Level::Unknown) || verdict.level_since > at {
+        verdict.level_since = at;
+    }
+    Silenced { reason, since: verdict.level_since, events: Vec::new() }
 }
 
 #[cfg(test)]

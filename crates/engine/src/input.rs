@@ -161,6 +161,11 @@ impl<'a> Probes<'a> {
         self.0.iter().enumerate().filter_map(|(slot, view)| Some((ProbeSlot(slot), view.missed?)))
     }
 
+    /// Whether the node could not be reached: nothing was asked this time.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self.at(ProbeSlot::REACHABLE).state, ProbeState::Failed(_))
+    }
+
     /// Whether anything answered that readings come from.
     pub(crate) fn any_answered(&self) -> bool {
         let no_readings = [ProbeSlot::REACHABLE, ProbeSlot::TORCH];

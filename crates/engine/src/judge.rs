@@ -6,6 +6,8 @@
 //! ([`Judge::sweep`]). The hot path, a check that was and is well, compares one key and writes one
 //! result.
 
+use std::time::Duration;
+
 use sickbay_model::{
     Advice, CheckResult, Component, Event, EventId, Level, ResourceId, Status, Timestamp,
 };
@@ -50,6 +52,19 @@ pub(crate) struct Tally {
     pub(crate) unknown: u32,
 }
 
+/// Whether the node could be asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reach {
+    /// Not this time: nothing is known of it but that.
+    pub(crate) lost: bool,
+    /// It is confirmed that it cannot be reached, or not yet that it can be again.
+    pub(crate) hard: bool,
+    /// That changes too often to be told each time.
+    pub(crate) flapping: bool,
+    /// For how long nothing was heard of it; none if nothing ever was.
+    pub(crate) unheard: Option<Duration>,
+}
+
 /// Everything that the judge brings together.
 pub(crate) struct Judge<'a> {
     pub(crate) policy: &'a Policy,
@@ -70,6 +85,7 @@ pub(crate) struct Judge<'a> {
     pub(crate) tallies: [Tally; Component::ALL.len()],
     pub(crate) caps: Vec<(Cap, u16)>,
     pub(crate) events: Vec<Event>,
+    pub(crate) reach: Reach,
 }
 
 impl<'a> Judge<'a> {
@@ -98,6 +114,7 @@ impl<'a> Judge<'a> {
             tallies: [Tally::default(); Component::ALL.len()],
             caps: Vec::new(),
             events: Vec::new(),
+            reach: Reach::default(),
         }
     }
 
@@ -309,14 +326,19 @@ impl<'a> Judge<'a> {
     fn settle(&mut self, slot: Slot, mut answer: Answer, remember: bool) {
         let looks = u64::from(self.policy.state.confirm);
         let Some(entry) = self.entries.get_mut(slot.place) else { return };
-        if answer.status == Status::Unknown {
+        let is_reach = slot.kind == CheckKind::Reachable;
+        let asked = is_reach || !self.reach.lost;
+        if answer.status == Status::Unknown && asked {
             // At the first looks nothing is known that could be believed until unknown is confirmed.
             answer.proof |= self.number <= looks;
         }
         let follows = answer.follows;
         let probe = self.probes.at(entry.probe);
+        let fresh = probe.fresh && asked;
         let was_flapping = entry.state.is_flapping();
-        if probe.fresh {
+        if fresh && is_reach && answer.status != Status::Unknown {
+            entry.state.push_doubted(&self.policy.state, answer.status);
+        } else if fresh {
             entry.state.push(&self.policy.state, answer.status, answer.proof);
         } else if answer.proof {
             entry.state.push_proof(answer.status);
@@ -338,8 +360,14 @@ impl<'a> Judge<'a> {
             entry.since = self.at;
             entry.shown = shown.status;
         }
-        if probe.fresh {
+        if fresh && is_reach {
+            entry.state.update_flapping_doubted(&self.policy.state);
+        } else if fresh {
             entry.state.update_flapping(&self.policy.state);
+        }
+        if is_reach {
+            self.reach.hard = entry.state.hard() == Status::Critical;
+            self.reach.flapping = entry.state.is_flapping();
         }
         let told = entry.state.confirmed();
         let instance = text::instance(slot.kind.scope(), &entry.instance);

@@ -26,6 +26,11 @@
 //! - **Unknown keeps the cap of what was last known**, so that silence never improves a node.
 //! - **A part's points are the plain mean of its checks' points.**
 //! - **A result counts once**: what a probe on a slow clock repeats is shown, not counted.
+//! - **A lost collection is not a lost node.** Whether a node can be reached is confirmed like any
+//!   finding, and later where collections were lost lately
+//!   ([`StateMemory::push_doubted`]). Until then the last verdict stands, while it is not too old; from
+//!   then on the node and its GPUs are unknown, and one event says so. Where something else explains
+//!   the silence ([`Excuse`]), [`excuse`] takes the place of [`assess`].
 //!
 //! # In your own daemon
 //! The parts work on their own. This is a health check for a queue, with a threshold that does not
@@ -83,7 +88,7 @@ mod hysteresis;
 pub use hysteresis::ThresholdState;
 
 mod state;
-pub use state::{RESULTS_REMEMBERED, StateMemory};
+pub use state::{MOST_DOUBTED, RESULTS_REMEMBERED, StateMemory};
 
 mod window;
 pub use window::{MeanWindow, WindowMean};

@@ -5,7 +5,7 @@
 //! [`MAX_CHECKS`], GPUs by [`MAX_GPUS`], blocked processes by [`MAX_BLOCKED`].
 
 use serde::{Deserialize, Serialize};
-use sickbay_model::{GpuVendor, Level, Status, Timestamp};
+use sickbay_model::{ExpectedHardware, GpuVendor, Level, Status, Timestamp};
 
 use crate::checks::CheckKind;
 use crate::hysteresis::ThresholdState;
@@ -45,10 +45,23 @@ impl NodeMemory {
         self.assessments
     }
 
+    /// Whether it is confirmed that the node cannot be reached. What failed once or twice is not.
+    #[must_use]
+    pub fn unreachable(&self) -> bool {
+        let reachable = self.checks.iter().find(|entry| entry.kind == CheckKind::Reachable);
+        reachable.is_some_and(|entry| entry.state.hard() == Status::Critical)
+    }
+
     /// Whether a training job runs on the node, as last known.
     #[must_use]
     pub fn active(&self) -> bool {
         self.verdict.active.unwrap_or(false)
+    }
+
+    /// Says what the node is known to consist of: having less is a finding. What is not said is not
+    /// asked.
+    pub fn expect(&mut self, expected: ExpectedHardware) {
+        self.facts.expected = expected;
     }
 
     /// Forgets the GPUs that no longer answer: for an operator who took them out on purpose.
@@ -104,6 +117,8 @@ pub(crate) struct CheckMemory {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct NodeFacts {
+    /// What the node is known to consist of.
+    pub(crate) expected: ExpectedHardware,
     pub(crate) cpu: MeanWindow,
     pub(crate) pressure_cpu: MeanWindow,
     pub(crate) pressure_io: MeanWindow,
@@ -167,8 +182,15 @@ pub(crate) struct GpuMemory {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct VerdictMemory {
+    /// The level that was last told; what is shown may differ while nothing is told (a node that
+    /// flaps, or that is excused).
     pub(crate) level: Option<Level>,
+    /// The level that is shown; none in a memory of before there was a difference.
+    pub(crate) shown: Option<Level>,
+    /// Since when that one is what it is.
     pub(crate) level_since: Timestamp,
+    /// When the node was last reached.
+    pub(crate) heard_at: Option<Timestamp>,
     /// Not healthy since the last recovery.
     pub(crate) troubled: bool,
     /// Healthy assessments in a row.

@@ -9,6 +9,7 @@ use sickbay_model::catalogue as metric;
 use sickbay_model::{CheckId, Filesystem, Unit, check_id};
 
 use crate::assessment::{Readiness, ReadinessCheck, ReadinessOutcome};
+use crate::checks::expected_gpus;
 use crate::input::{Input, ProbeSlot, ProbeState};
 use crate::memory::NodeFacts;
 use crate::text;
@@ -43,8 +44,20 @@ pub(crate) fn readiness(input: &Input<'_>, facts: &NodeFacts) -> Readiness {
     ];
     let mut checks = Vec::with_capacity(QUESTIONS.len());
     let (mut applicable, mut passed) = (0_u32, 0_u32);
+    let lost = input.probes.is_lost();
+    let lost = lost.then(|| input.probes.at(ProbeSlot::REACHABLE)).and_then(|probe| {
+        let reason = probe.no_answer_reason(ProbeSlot::REACHABLE)?;
+        Some(format!("could not be asked: {reason}"))
+    });
     for (check, ask) in QUESTIONS {
-        let Outcome(outcome, message) = ask(input, facts);
+        let Outcome(mut outcome, mut message) = ask(input, facts);
+        if let Some(lost) = &lost
+            && check != check_id::REACHABLE
+            && outcome != ReadinessOutcome::NotApplicable
+        {
+            // What lies around from earlier is no answer of now.
+            (outcome, message) = (ReadinessOutcome::Failed, lost.clone().into());
+        }
         applicable += u32::from(outcome != ReadinessOutcome::NotApplicable);
         passed += u32::from(outcome == ReadinessOutcome::Passed);
         checks.push(ReadinessCheck { check, outcome, message });
@@ -65,8 +78,8 @@ fn reachable(input: &Input<'_>, _facts: &NodeFacts) -> Outcome {
     }
 }
 
-/// The driver answers, and as many GPUs as are expected: as configured, else as many as ever
-/// answered here.
+/// The driver answers, and as many GPUs as are expected: of this node, else of all, else as many as
+/// ever answered here.
 fn gpu_available(input: &Input<'_>, facts: &NodeFacts) -> Outcome {
     let vendors = [ProbeSlot::NVIDIA, ProbeSlot::AMD];
     let failing = vendors.into_iter().find_map(|slot| {
@@ -77,14 +90,14 @@ fn gpu_available(input: &Input<'_>, facts: &NodeFacts) -> Outcome {
         return Outcome::failed(reason);
     }
     let known = u32::try_from(facts.gpus.len()).unwrap_or(u32::MAX);
-    let expected = input.policy.readiness.expected_gpus.unwrap_or(known);
+    let expected = expected_gpus(input, facts).unwrap_or(known);
     let answering = facts.answering_gpus;
     if expected == 0 && answering == 0 {
         Outcome::not_applicable("this node never had a GPU")
     } else if answering >= expected {
         Outcome::passed("every expected GPU answers")
     } else {
-        Outcome::failed(format!("{answering} of {expected} expected GPUs answer"))
+        Outcome::failed(format!("{answering} of {expected} GPUs answer"))
     }
 }
 

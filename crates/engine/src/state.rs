@@ -17,6 +17,17 @@ use crate::policy::StatePolicy;
 /// How many results a check remembers: the window of flap detection (health model).
 pub const RESULTS_REMEMBERED: u32 = 20;
 
+/// How many more results than `confirm` are asked for at most where results get lost: 3 (ours: half a
+/// minute more at the pace of retries).
+pub const MOST_DOUBTED: u32 = 3;
+
+/// Fewer bad results in a row than this count as lost ones (ours: they are never confirmed).
+const LOST_RUN: u32 = 3;
+/// Share of lost results from which on they make a flapping state, and below which they no longer do
+/// (ours: far from what a lossy network does, and between always and every other one).
+const LOST_ON_PERCENT: f64 = 40.0;
+const LOST_OFF_PERCENT: f64 = 30.0;
+
 /// Bits per remembered result; a severity (0 to 4) fits three.
 const RESULT_BITS: u32 = 3;
 const RESULT_MASK: u64 = 0b111;
@@ -91,6 +102,39 @@ impl StateMemory {
         }
     }
 
+    /// Like [`Self::push`], for results that may be lost by the way they come: how many bad ones in
+    /// a row are believed grows with how often the last 20 results were bad for a moment only. A
+    /// way that loses one result in ten loses three in a row every few hours, and five hardly ever.
+    /// Whoever has a clean past is believed after `confirm`, anyone after
+    /// `confirm` + [`MOST_DOUBTED`].
+    pub fn push_doubted(&mut self, policy: &StatePolicy, result: Status) {
+        let confirm = policy.confirm.clamp(1, RESULTS_REMEMBERED);
+        // A single look has no past, and one result is asked for on purpose.
+        let more = if confirm > 1 { self.bad_moments().min(MOST_DOUBTED) } else { 0 };
+        let confirm = (confirm + more).min(RESULTS_REMEMBERED);
+        self.push(&StatePolicy { confirm, ..policy.clone() }, result, false);
+    }
+
+    /// How often the remembered results went from bad to healthy.
+    fn bad_moments(&self) -> u32 {
+        let ended = (0..RESULTS_REMEMBERED - 1)
+            .filter(|&place| !self.is_bad(place) && self.is_bad(place + 1));
+        u32::try_from(ended.count()).unwrap_or(0)
+    }
+
+    /// Takes back the newest bad results that are not confirmed: it turned out that they say nothing
+    /// about what was asked.
+    pub fn forgive(&mut self) {
+        if self.hard != 0 {
+            return;
+        }
+        let mut places = 0;
+        while places < RESULTS_REMEMBERED && self.is_bad(places) {
+            places += 1;
+        }
+        self.history &= !((1_u64 << (places * RESULT_BITS)) - 1);
+    }
+
     /// Takes in proof that came without a new measurement.
     pub fn push_proof(&mut self, result: Status) {
         self.hard = self.hard.max(result.severity());
@@ -107,6 +151,39 @@ impl StateMemory {
         } else {
             changed > policy.flap_on_percent
         };
+    }
+
+    /// Like [`Self::update_flapping`], for results that may be lost by the way they come: a single
+    /// lost one is no change. It also flaps while many are lost, however briefly each time.
+    pub fn update_flapping_doubted(&mut self, policy: &StatePolicy) {
+        if self.history == 0 && !self.flapping {
+            return;
+        }
+        let (mut without_single, mut lost) = (self.history, 0);
+        let mut run = 0;
+        for place in 0..RESULTS_REMEMBERED {
+            if self.is_bad(place) {
+                run += 1;
+                continue;
+            }
+            let ended = place > run;
+            if run == 1 {
+                without_single &= !(RESULT_MASK << ((place - 1) * RESULT_BITS));
+            }
+            lost += if ended && run < LOST_RUN { run } else { 0 };
+            run = 0;
+        }
+        let changed = Self { history: without_single, ..*self }.changed_percent(policy);
+        let lost = 100.0 * f64::from(lost) / f64::from(RESULTS_REMEMBERED);
+        self.flapping = if self.flapping {
+            changed >= policy.flap_off_percent || lost >= LOST_OFF_PERCENT
+        } else {
+            changed > policy.flap_on_percent || lost >= LOST_ON_PERCENT
+        };
+    }
+
+    fn is_bad(&self, place: u32) -> bool {
+        (self.history >> (place * RESULT_BITS)) & RESULT_MASK != 0
     }
 
     /// Weighted share of changes among the last results, in percent; newer ones weigh more.
@@ -210,6 +287,91 @@ mod tests {
             assert_eq!(hard_after(results, false), hard, "{results}");
         }
         assert_eq!(hard_after("hchh", true), "hcch");
+    }
+
+    #[test]
+    fn a_way_that_loses_results_is_believed_later() {
+        let policy = StatePolicy::default();
+        for (results, hard) in [
+            // A clean past: after three.
+            ("hhccc", "hhhhc"),
+            // One lost result before: after four. Two: after five.
+            ("hchcccc", "hhhhhhc"),
+            ("hchchccccc", "hhhhhhhhhc"),
+            // Never after more than six.
+            ("chchchchchcccccc", "hhhhhhhhhhhhhhhc"),
+            // Recovery takes two.
+            ("cccchch", "hhccccc"),
+            ("ccchh", "hhcch"),
+        ] {
+            let mut memory = StateMemory::default();
+            let got: String = results
+                .chars()
+                .map(|result| {
+                    memory.push_doubted(&policy, status(result));
+                    letter(memory.hard())
+                })
+                .collect();
+            assert_eq!(got, hard, "{results}");
+        }
+        let single = StatePolicy { confirm: 1, ..StatePolicy::default() };
+        let mut memory = StateMemory::default();
+        memory.push_doubted(&single, Status::Critical);
+        assert_eq!(memory.hard(), Status::Critical);
+    }
+
+    #[test]
+    fn lost_results_do_not_flap_and_outages_do() {
+        let policy = StatePolicy::default();
+        for (pattern, flaps) in [
+            // One in six, one in three: a lossy way.
+            ("chhhhh", false),
+            ("chh", false),
+            // Every other one is more than that.
+            ("ch", true),
+            ("cch", true),
+            ("cchh", true),
+            // Short outages.
+            ("ccchh", true),
+            ("cccchh", true),
+            ("cccccchhhhhh", false),
+            // Down is down.
+            ("c", false),
+        ] {
+            let mut memory = StateMemory::default();
+            let mut flapped = false;
+            for result in pattern.chars().cycle().take(120) {
+                memory.push_doubted(&policy, status(result));
+                memory.update_flapping_doubted(&policy);
+                flapped |= memory.is_flapping();
+            }
+            assert_eq!(flapped, flaps, "{pattern}");
+            for _ in 0..20 {
+                memory.push_doubted(&policy, Status::Healthy);
+                memory.update_flapping_doubted(&policy);
+            }
+            assert!(!memory.is_flapping() && memory.hard() == Status::Healthy, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_is_forgiven_was_never_there() {
+        let policy = StatePolicy::default();
+        for (results, after) in [("hhcc", "hcc"), ("hchcc", "hcc"), ("cc", "hcc")] {
+            let mut memory = StateMemory::default();
+            for result in results.chars() {
+                memory.push(&policy, status(result), false);
+            }
+            memory.forgive();
+            for result in after.chars() {
+                memory.push(&policy, status(result), false);
+            }
+            assert_eq!(memory.hard(), Status::Healthy, "{results} then {after}");
+        }
+        let mut memory = StateMemory::default();
+        (0..3).for_each(|_| memory.push(&policy, Status::Critical, false));
+        memory.forgive();
+        assert_eq!(memory.hard(), Status::Critical, "what is confirmed stays");
     }
 
     #[test]

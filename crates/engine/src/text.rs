@@ -104,10 +104,15 @@ pub(crate) fn duration(duration: std::time::Duration) -> String {
 }
 
 /// The decimal of a GPU's index, for the usual ones without an allocation.
-pub(crate) fn small_index(index: u32) -> Option<&'static str> {
+fn small_index(index: u32) -> Option<&'static str> {
     const INDICES: [&str; 16] =
         ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15"];
     INDICES.get(index as usize).copied()
+}
+
+/// The decimal of a GPU's index.
+pub(crate) fn index(index: u32) -> Cow<'static, str> {
+    small_index(index).map_or_else(|| Cow::Owned(index.to_string()), Cow::Borrowed)
 }
 
 /// The instance of a result; the usual GPU indices cost no allocation.

@@ -1,7 +1,9 @@
 //! What changed: events from the difference to the last verdict.
 //!
 //! The first verdict on a node changes nothing, so it tells of findings only. A change is told once.
-//! A device is missed only where its probe answered.
+//! A device is missed only where its probe answered. Of a node that could not be reached nothing is
+//! told until that is confirmed, and nothing of its parts at all; one that comes and goes is told of
+//! once.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +14,14 @@ use sickbay_model::{
 use crate::assessment::{Assessment, ReadinessOutcome};
 use crate::checks::gpu_key;
 use crate::input::{Input, Job, ProbeSlot, ProbeState};
+use crate::judge::Reach;
 use crate::memory::{NodeFacts, VerdictMemory};
 use crate::text::sentence;
 
 /// Tells what changed, and sets since when levels are what they are.
 pub(crate) fn tell(
     input: &Input<'_>,
+    reach: Reach,
     facts: &mut NodeFacts,
     verdict: &mut VerdictMemory,
     assessment: &mut Assessment,
@@ -30,11 +34,17 @@ pub(crate) fn tell(
         let resource = Some(resource.clone());
         events.push(Event { id: EventId(0), at: input.at, kind, resource, message, details });
     };
-    reboot(input, verdict, &mut tell);
-    inventory(input, verdict, &mut tell);
-    job(input, verdict, &mut tell);
-    level(input, verdict, assessment, &mut tell);
-    recovery(input, verdict, assessment, &mut tell);
+    if !reach.lost {
+        reboot(input, verdict, &mut tell);
+        inventory(input, verdict, &mut tell);
+        job(input, verdict, &mut tell);
+    }
+    level(input, reach, verdict, assessment, &mut tell);
+    if !reach.lost || reach.hard {
+        recovery(input, verdict, assessment, &mut tell);
+    } else {
+        verdict.well_streak = 0;
+    }
     for gpu in &mut assessment.gpus {
         let missing = gpu.checks.is_empty();
         let card = facts.gpus.iter_mut().find(|card| {
@@ -43,13 +53,19 @@ pub(crate) fn tell(
         });
         let Some(card) = card else { continue };
         gpu.level_since = since(card.level, card.level_since, gpu.level, input.at);
+        if reach.lost {
+            // It has no say of its own; unknown it is for as long as its node.
+            let unknown = gpu.level == Level::Unknown;
+            gpu.level_since = if unknown { assessment.level_since } else { gpu.level_since };
+            continue;
+        }
         if let Some(before) = card.level.filter(|before| *before != gpu.level) {
             let (message, details) = level_change(before, gpu.level, &gpu.headline);
             tell(EventKind::LevelChanged, &ResourceId::gpu(node, gpu.index), message, &details);
         }
         (card.level, card.level_since) = (Some(gpu.level), gpu.level_since);
     }
-    ready(input, verdict, assessment, &mut tell);
+    ready(input, reach, verdict, assessment, &mut tell);
 }
 
 type Tell<'a> = dyn FnMut(EventKind, &ResourceId, String, &[(&str, String)]) + 'a;
@@ -71,17 +87,35 @@ pub(crate) fn level_change(
 
 fn level(
     input: &Input<'_>,
+    reach: Reach,
     verdict: &mut VerdictMemory,
     assessment: &mut Assessment,
     tell: &mut Tell<'_>,
 ) {
     let now = assessment.level;
-    assessment.level_since = since(verdict.level, verdict.level_since, now, input.at);
-    if let Some(before) = verdict.level.filter(|before| *before != now) {
+    let shown = verdict.shown.or(verdict.level);
+    assessment.level_since = since(shown, verdict.level_since, now, input.at);
+    (verdict.shown, verdict.level_since) = (Some(now), assessment.level_since);
+    if is_quiet(input, reach, verdict.level) {
+        return;
+    }
+    if let Some(before) = verdict.level.replace(now).filter(|before| *before != now) {
         let (message, details) = level_change(before, now, &assessment.headline);
         tell(EventKind::LevelChanged, &assessment.resource, message, &details);
     }
-    (verdict.level, verdict.level_since) = (Some(now), assessment.level_since);
+}
+
+/// Whether a change of the level is not to be told: a collection that may just be lost, or a node
+/// that comes and goes, once that was told. One that stays away is down and does not flap: half the
+/// time after which readings are too old tells that.
+fn is_quiet(input: &Input<'_>, reach: Reach, told: Option<Level>) -> bool {
+    let away = input.policy.state.stale_after / 2;
+    let stays_away = reach.lost && reach.unheard.is_none_or(|unheard| unheard > away);
+    if reach.flapping && stays_away {
+        return false;
+    }
+    let is_told = told.is_some_and(|told| told != Level::Healthy);
+    (reach.lost && !reach.hard) || (reach.flapping && is_told)
 }
 
 /// A node that was in trouble has recovered once it was healthy for as many assessments in a row as
@@ -110,11 +144,16 @@ fn recovery(
 /// lasts.
 fn ready(
     input: &Input<'_>,
+    reach: Reach,
     verdict: &mut VerdictMemory,
     assessment: &Assessment,
     tell: &mut Tell<'_>,
 ) {
     let now = assessment.readiness.ready;
+    // Losses and returns are told once they are confirmed, and while it flaps just the loss.
+    if (reach.lost && !reach.hard) || (now && (reach.hard || reach.flapping)) {
+        return;
+    }
     if !now && is_awaited(input, assessment) {
         let since = *verdict.ready_awaited_since.get_or_insert(input.at);
         if input.at.since(since) <= input.policy.state.stale_after {
@@ -130,6 +169,8 @@ fn ready(
             let failed = assessment.readiness.checks.iter();
             let failed: Vec<_> = failed
                 .filter(|check| check.outcome == ReadinessOutcome::Failed)
+                // All else follows from that the node cannot be reached.
+                .filter(|check| !reach.lost || check.check == check_id::REACHABLE)
                 .map(|check| format!("{} ({})", check.check, check.message))
                 .collect();
             format!("No longer ready for work: {}.", failed.join(", "))

@@ -7,7 +7,7 @@ use crate::memory::NodeFacts;
 use sickbay_model::Status;
 
 /// A session to the node opens.
-pub(super) fn reachable(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Judge<'_>) {
+pub(crate) fn reachable(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Judge<'_>) {
     let probe = input.probes.at(ProbeSlot::REACHABLE);
     if !probe.applies() {
         return;

@@ -45,14 +45,7 @@ pub(super) fn gpus(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<'
             continue;
         }
         let index = row.device.index;
-        let decimal;
-        let name = match text::small_index(index) {
-            Some(name) => name,
-            None => {
-                decimal = index.to_string();
-                &decimal
-            }
-        };
+        let name = &*text::index(index);
         let card = Card { row, index: u16::try_from(index).unwrap_or(NO_GPU), name };
         let model = &*row.device.model;
         let links = match peers {

@@ -79,11 +79,8 @@ pub(super) fn missing(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judg
     }
     let answering = input.gpus.iter().filter(|row| answers(input, row)).count();
     facts.answering_gpus = u32::try_from(answering).unwrap_or(u32::MAX);
-    let enough = input
-        .policy
-        .readiness
-        .expected_gpus
-        .is_some_and(|expected| facts.answering_gpus >= expected);
+    let enough =
+        super::expected_gpus(input, facts).is_some_and(|expected| facts.answering_gpus >= expected);
     for gpu in &facts.gpus {
         let feed = ProbeSlot::of_vendor(gpu.vendor);
         let known = input.probes.at(feed).answered() || !input.probes.at(feed).applies();

@@ -3,14 +3,17 @@
 //! Loss of data is a signal. A check that has a memory but no answer in this assessment is unknown,
 //! with the reason, unless it is known why its question does not arise any more: its probe says that
 //! there is nothing to ask, or the inventory of a probe that answered does not list its thing.
+//!
+//! Where the node as a whole could not be reached nothing was asked, so nothing stopped coming: its
+//! checks stand until that is confirmed, and are unknown from then on, without a word of their own.
 
 use std::borrow::Cow;
 
 use sickbay_model::Status;
 
 use super::{Answer, Judge, NO_GPU, Slot};
-use crate::checks::{CheckKind, Scope, any_expected};
-use crate::input::{Input, ProbeState, parse_index};
+use crate::checks::{CheckKind, Scope, any_expected, is_asked};
+use crate::input::{Input, ProbeSlot, ProbeState, parse_index};
 use crate::memory::{CheckMemory, NodeFacts};
 
 /// What becomes of a memory without an answer.
@@ -41,7 +44,21 @@ impl Judge<'_> {
         self.reorder();
     }
 
+    /// What becomes of a memory on a node that could not be asked: it stands while there is hope that
+    /// just this collection was lost, and what is known is not too old.
+    fn unasked(&self, input: &Input<'_>) -> Fate {
+        let fresh = |unheard| unheard <= self.policy.state.stale_after;
+        if !self.reach.hard && self.reach.unheard.is_some_and(fresh) {
+            return Fate::Stands;
+        }
+        let reason = input.probes.at(ProbeSlot::REACHABLE).no_answer_reason(ProbeSlot::REACHABLE);
+        Fate::Unknown(reason.unwrap_or_default().into())
+    }
+
     fn fate(&self, entry: &CheckMemory, input: &Input<'_>, facts: &NodeFacts) -> Fate {
+        if self.reach.lost {
+            return self.unasked(input);
+        }
         let probe = self.probes.at(entry.probe);
         match probe.state {
             ProbeState::NotApplicable(_) => return Fate::Gone,
@@ -94,7 +111,7 @@ impl Judge<'_> {
             }
             Fate::Unknown(reason) => {
                 entry.judged = number;
-                let follows = !self.probes.at(entry.probe).answered();
+                let follows = self.reach.lost || !self.probes.at(entry.probe).answered();
                 if follows {
                     // Silence of the whole probe is no sign that the thing is gone.
                     entry.delivered = number;
@@ -138,6 +155,9 @@ fn subject(entry: &CheckMemory) -> String {
 /// Whether the thing that a check is about is still there, where its probe answered.
 fn is_there(entry: &CheckMemory, input: &Input<'_>, facts: &NodeFacts) -> bool {
     let instance = &*entry.instance;
+    if !is_asked(entry.kind, &facts.expected) {
+        return false;
+    }
     match entry.kind.scope() {
         Scope::Node => {
             entry.kind != CheckKind::ProcessExpected || any_expected(&input.observation.processes)

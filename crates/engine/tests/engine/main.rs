@@ -2,7 +2,10 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod expected;
+mod lossy;
 mod node;
 mod properties;
+mod reach;
 mod scenarios;
 mod verdicts;

@@ -9,16 +9,16 @@ use sickbay_model::{CheckResult, EventKind, Level, ProbeErrorKind, Status, Times
 use crate::node::{Node, process};
 
 /// A node that is observed every 5 seconds.
-struct Story {
-    node: Node,
-    memory: NodeMemory,
-    policy: Policy,
-    at: Timestamp,
-    events: Vec<(EventKind, String)>,
+pub(crate) struct Story {
+    pub(crate) node: Node,
+    pub(crate) memory: NodeMemory,
+    pub(crate) policy: Policy,
+    pub(crate) at: Timestamp,
+    pub(crate) events: Vec<(EventKind, String)>,
 }
 
 impl Story {
-    fn of(node: Node) -> Self {
+    pub(crate) fn of(node: Node) -> Self {
         Self {
             node,
             memory: NodeMemory::default(),
@@ -29,7 +29,7 @@ impl Story {
     }
 
     /// Observes once, 5 seconds later.
-    fn step(&mut self) -> Assessment {
+    pub(crate) fn step(&mut self) -> Assessment {
         self.at = self.at.plus(Duration::from_secs(5));
         let verdict = assess(&self.policy, &mut self.memory, &self.node.observe(self.at));
         self.events.extend(verdict.events.iter().map(|event| {
@@ -39,23 +39,27 @@ impl Story {
         verdict
     }
 
-    fn steps(&mut self, count: usize) -> Assessment {
+    pub(crate) fn steps(&mut self, count: usize) -> Assessment {
         for _ in 1..count {
             self.step();
         }
         self.step()
     }
 
-    fn minutes(&mut self, minutes: usize) -> Assessment {
+    pub(crate) fn minutes(&mut self, minutes: usize) -> Assessment {
         self.steps(minutes * 12)
     }
 
-    fn told(&mut self) -> Vec<EventKind> {
+    pub(crate) fn told(&mut self) -> Vec<EventKind> {
         self.events.drain(..).map(|(kind, _)| kind).collect()
     }
 }
 
-fn find<'a>(verdict: &'a Assessment, check: &str, instance: &str) -> Option<&'a CheckResult> {
+pub(crate) fn find<'a>(
+    verdict: &'a Assessment,
+    check: &str,
+    instance: &str,
+) -> Option<&'a CheckResult> {
     verdict.checks.iter().find(|it| it.check.as_str() == check && it.instance == instance)
 }
 

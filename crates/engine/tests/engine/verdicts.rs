@@ -413,17 +413,18 @@ fn what_was_missing_of_an_answer_and_came_is_over() {
 #[test]
 fn nothing_to_judge_is_unknown_with_the_reason() {
     type Change = fn(&mut Node);
-    let rows: &[(&str, Change)] = &[
-        ("connection refused", |n| {
+    let rows: &[(&str, i64, Change)] = &[
+        // Once it is confirmed: one collection may be lost.
+        ("connection refused", 3, |n| {
             n.fail(probe::REACHABLE, ProbeErrorKind::Unreachable, "connection refused");
         }),
-        ("the probe reachable did not report", |n| n.probes.clear()),
-        ("no probe answered", |n| {
+        ("the probe reachable did not report", 1, |n| n.probes.clear()),
+        ("no probe answered", 1, |n| {
             n.probes.retain(|probe, _| *probe == probe::REACHABLE);
         }),
     ];
-    for (reason, change) in rows {
-        let verdict = judged(change, 1);
+    for (reason, times, change) in rows {
+        let verdict = judged(change, *times);
         assert_eq!((verdict.level, verdict.score.score), (Level::Unknown, None), "{reason}");
         assert_eq!(verdict.score.unknown_reason.as_deref(), Some(*reason));
     }
