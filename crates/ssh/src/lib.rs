@@ -20,3 +20,28 @@ pub use shared::Ssh;
 
 mod discover;
 pub use discover::{DiscoveredHost, discover};
+
+mod config;
+mod route;
+
+mod known_hosts;
+
+mod keys;
+
+mod files;
+
+mod dial;
+mod transport;
+
+mod client;
+mod inbox;
+
+mod auth;
+mod session;
+
+mod lane;
+
+mod trouble;
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;

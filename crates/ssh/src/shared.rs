@@ -1,28 +1,135 @@
 //! What all nodes share.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
 
-use sickbay_model::{Resource, SshTarget};
+use russh::client::Config as Protocol;
+use russh::{Preferred, SshId};
+use sickbay_model::{ProbeError, Resource, SshTarget};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
-use crate::{SshNode, SshSettings};
+use crate::auth::Remembered;
+use crate::dial::MAX_LOOKUPS;
+use crate::files::{KeptFiles, Prepared, PreparedHop};
+use crate::known_hosts::{self, HOST_KEY_TYPES, KnownTypes};
+use crate::session::Session;
+use crate::{SshNode, SshSettings, trouble};
+
+/// The window of a channel, in bytes: how much a node may send before we agree to more.
+const WINDOW_BYTES: u32 = 64 << 10;
+/// The largest packet that a node may send, in bytes.
+const PACKET_BYTES: u32 = 32 << 10;
+/// How many messages of a tunnelled session wait between two sessions.
+const TUNNEL_MESSAGES: usize = 16;
+/// How many signs of life may fail to come before a session is given up.
+const MAX_MISSED_KEEPALIVES: usize = 3;
+/// How many threads read config, known hosts and keys at once.
+const MAX_READERS: usize = 2;
+/// How long reading them may take: the home may lie on a network.
+const READ_LIMIT: Duration = Duration::from_secs(5);
 
 /// The shared part of all sessions. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Ssh {
-    settings: Arc<SshSettings>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) settings: SshSettings,
+    pub(crate) files: Arc<KeptFiles>,
+    /// Turns for key exchanges.
+    pub(crate) opening: Semaphore,
+    /// Turns for name servers.
+    pub(crate) lookups: Arc<Semaphore>,
+    readers: Arc<Semaphore>,
+    protocols: Mutex<HashMap<KnownTypes, Arc<Protocol>>>,
+    jumps: Mutex<HashMap<String, Weak<Jump>>>,
+}
+
+/// A session that others are tunnelled through.
+#[derive(Debug, Default)]
+pub(crate) struct Jump {
+    state: tokio::sync::Mutex<JumpState>,
+}
+
+#[derive(Debug, Default)]
+struct JumpState {
+    session: Option<Arc<Session>>,
+    remembered: Remembered,
+    /// When it failed the last time, and why: those who waited meanwhile need not try again.
+    failed: Option<(Instant, ProbeError)>,
+}
+
+/// The session that one is tunnelled through; whoever holds it keeps it open for the others too.
+#[derive(Clone, Debug)]
+pub(crate) struct Through {
+    pub(crate) session: Arc<Session>,
+    #[expect(dead_code, reason = "held so that others find it")]
+    jump: Arc<Jump>,
+}
+
+impl Jump {
+    /// The session, opened by whoever comes first; who came before it failed shares the error.
+    async fn session(
+        &self,
+        hop: &PreparedHop,
+        via: Option<Arc<Session>>,
+        shared: &Arc<Shared>,
+    ) -> Result<Arc<Session>, ProbeError> {
+        let came = Instant::now();
+        let mut state = self.state.lock().await;
+        if let Some(session) = state.session.as_ref().filter(|session| session.is_alive()) {
+            return Ok(Arc::clone(session));
+        }
+        state.session = None;
+        if let Some((at, error)) = &state.failed
+            && *at >= came
+        {
+            return Err(error.clone());
+        }
+        let mut remembered = state.remembered.take();
+        let opened = Session::open(hop, via, shared, &mut remembered).await;
+        state.remembered = remembered;
+        match opened {
+            Ok(session) => {
+                let session = Arc::new(session);
+                (state.session, state.failed) = (Some(Arc::clone(&session)), None);
+                Ok(session)
+            }
+            Err(mut error) => {
+                error.message = format!("the host to jump over: {}", error.message);
+                state.failed = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
+        }
+    }
 }
 
 impl Ssh {
     /// Nothing is read or opened before the first collection.
     #[must_use]
     pub fn new(settings: SshSettings) -> Self {
-        Self { settings: Arc::new(settings) }
+        let opening = Semaphore::new(settings.opening_at_once.clamp(1, Semaphore::MAX_PERMITS));
+        Self {
+            shared: Arc::new(Shared {
+                settings,
+                files: Arc::new(KeptFiles::new()),
+                opening,
+                lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
+                readers: Arc::new(Semaphore::new(MAX_READERS)),
+                protocols: Mutex::default(),
+                jumps: Mutex::default(),
+            }),
+        }
     }
 
     /// The settings in force.
     #[must_use]
     pub fn settings(&self) -> &SshSettings {
-        &self.settings
+        &self.shared.settings
     }
 
     /// A node; no session is opened before the first collection.
@@ -32,9 +139,98 @@ impl Ssh {
     }
 
     /// The watched hosts behind which a target is, by its `ProxyJump` as the config resolves it:
-    /// host names as they are written there.
+    /// host names as they are written there. Reads the config if it was not read lately.
     #[must_use]
-    pub fn jumps_of(&self, _target: &SshTarget) -> Vec<String> {
-        Vec::new()
+    pub fn jumps_of(&self, target: &SshTarget) -> Vec<String> {
+        let route = self.shared.files.route(target, &self.shared.settings);
+        let jumps = route.map(|route| route.jumps).unwrap_or_default();
+        jumps.into_iter().map(|hop| hop.written).collect()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+impl Shared {
+    /// Reads what a connection needs, on a thread that may block.
+    pub(crate) async fn prepare(
+        self: &Arc<Self>,
+        target: &SshTarget,
+    ) -> Result<Prepared, ProbeError> {
+        let (this, target) = (Arc::clone(self), target.clone());
+        let reading = async {
+            // The thread holds its turn until the disk answers, whoever still waits for it.
+            let turn = Arc::clone(&self.readers).acquire_owned().await.ok()?;
+            let work = move || {
+                let _turn = turn;
+                this.files.prepare(&target, &this.settings)
+            };
+            tokio::task::spawn_blocking(work).await.ok()
+        };
+        match tokio::time::timeout(READ_LIMIT, reading).await {
+            Ok(Some(prepared)) => prepared,
+            Ok(None) => Err(trouble::failed("the SSH config was not read: we are shutting down")),
+            Err(_) => Err(trouble::failed(format!(
+                "the SSH config, known hosts and keys were not read within {READ_LIMIT:?}: does the \
+                 home directory hang?"
+            ))),
+        }
+    }
+
+    /// How the protocol is spoken with a host: it is asked for a key of a type that is known.
+    pub(crate) fn protocol(&self, hop: &PreparedHop) -> Arc<Protocol> {
+        let known = known_hosts::known_types(&hop.known_hosts, &hop.hop.trust);
+        let mut kept = self.protocols.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(kept.entry(known).or_insert_with(|| Arc::new(self.make_protocol(known))))
+    }
+
+    fn make_protocol(&self, known: KnownTypes) -> Protocol {
+        let certificates = if known.authority { HOST_KEY_TYPES.to_vec() } else { Vec::new() };
+        Protocol {
+            client_id: SshId::Standard(
+                concat!("SSH-2.0-Sickbay_", env!("CARGO_PKG_VERSION")).into(),
+            ),
+            window_size: WINDOW_BYTES,
+            maximum_packet_size: PACKET_BYTES,
+            channel_buffer_size: TUNNEL_MESSAGES,
+            keepalive_interval: Some(self.settings.keepalive_interval),
+            keepalive_max: MAX_MISSED_KEEPALIVES,
+            preferred: Preferred {
+                key: known.order().into(),
+                host_key_certificates: certificates.into(),
+                ..Preferred::DEFAULT
+            },
+            ..Protocol::default()
+        }
+    }
+
+    /// The session to tunnel through, opened if it is not: one for all nodes behind it.
+    pub(crate) async fn through(
+        self: &Arc<Self>,
+        jumps: &[PreparedHop],
+    ) -> Result<Option<Through>, ProbeError> {
+        let mut chain = String::new();
+        let mut through: Option<Through> = None;
+        for hop in jumps {
+            chain.push_str(&hop.hop.address());
+            chain.push('>');
+            let jump = self.jump(&chain);
+            let via = through.take().map(|through| through.session);
+            let session = jump.session(hop, via, self).await?;
+            through = Some(Through { session, jump });
+        }
+        Ok(through)
+    }
+
+    fn jump(&self, chain: &str) -> Arc<Jump> {
+        let mut jumps = self.jumps.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(jump) = jumps.get(chain).and_then(Weak::upgrade) {
+            return jump;
+        }
+        jumps.retain(|_, jump| jump.strong_count() > 0);
+        let jump = Arc::new(Jump::default());
+        jumps.insert(chain.to_owned(), Arc::downgrade(&jump));
+        jump
     }
 }
