@@ -5,6 +5,11 @@ pub fn amd(bytes: &[u8]) {
     crate::gpu::any_amd_bytes(bytes);
 }
 
+/// What `nvidia-smi` prints.
+pub fn nvidia_smi(bytes: &[u8]) {
+    crate::gpu::nvidia_smi::any::any_bytes(bytes);
+}
+
 /// Packets that arrive on an echo socket.
 pub fn echo(bytes: &[u8]) {
     crate::latency::any_packet(bytes);
@@ -24,6 +29,7 @@ mod tests {
         #[test]
         fn no_bytes_break_a_promise(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
             super::amd(&bytes);
+            super::nvidia_smi(&bytes);
             super::echo(&bytes);
             super::answers(&bytes);
         }

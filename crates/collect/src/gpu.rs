@@ -16,6 +16,7 @@ use sickbay_model::{GpuCondition, GpuDevice, GpuVendor};
 mod amd;
 mod known;
 mod nvidia;
+pub mod nvidia_smi;
 mod presence;
 
 pub use amd::AmdCollector;
@@ -48,5 +49,31 @@ fn unidentified(index: u32, vendor: GpuVendor, driver_version: &str) -> GpuDevic
     }
 }
 
+/// A PCI address as NVIDIA's driver writes it (`00000000:17:00.0`) as the kernel does: four digits
+/// of the domain, lower case.
+fn kernel_pci_address(address: &str) -> String {
+    let short = address.strip_prefix("0000").filter(|rest| rest.find(':') == Some(4));
+    short.unwrap_or(address).to_ascii_lowercase()
+}
+
 /// The longest name, serial number or version that is kept, in characters.
 const MAX_TEXT_CHARACTERS: usize = 96;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pci_addresses_are_written_as_the_kernel_does() {
+        for (driver, kernel) in [
+            ("00000000:1B:00.0", "0000:1b:00.0"),
+            ("00000001:00:00.0", "0001:00:00.0"),
+            ("00010000:00:00.0", "00010000:00:00.0"),
+            ("0000:17:00.0", "0000:17:00.0"),
+            ("", ""),
+            ("0000", "0000"),
+        ] {
+            assert_eq!(kernel_pci_address(driver), kernel);
+        }
+    }
+}

@@ -9,6 +9,11 @@ use crate::gpu::MAX_GPUS;
 pub(super) struct KnownGpus(Vec<GpuDevice>);
 
 impl KnownGpus {
+    /// How many were seen.
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether none was ever seen.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()

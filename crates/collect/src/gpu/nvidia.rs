@@ -14,9 +14,9 @@
 //!
 //! Reading order: `session` → `device` → `ask` and `fields` → `raw`; `fault` beside.
 
-mod ask;
+pub(super) mod ask;
 mod device;
-mod fault;
+pub(super) mod fault;
 mod fields;
 mod raw;
 mod session;
@@ -93,7 +93,7 @@ impl NvidiaCollector {
 }
 
 /// Why there is nothing to ask.
-const NO_HARDWARE: &str = "this machine has no NVIDIA GPU";
+pub(super) const NO_HARDWARE: &str = "this machine has no NVIDIA GPU";
 
 /// What NVML's library is called where none is named.
 fn library_name(library: Option<&Path>) -> String {

@@ -97,10 +97,10 @@ pub(super) enum Stop {
 
 /// How many questions in a row may fail before the rest of this GPU's are left out for this time:
 /// each can cost seconds on a driver that is going down.
-const MAX_FAILURES_IN_A_ROW: u32 = 3;
+pub(in crate::gpu) const MAX_FAILURES_IN_A_ROW: u32 = 3;
 
 /// The most remarks about one GPU.
-const MAX_REMARKS: usize = 32;
+pub(in crate::gpu) const MAX_REMARKS: usize = 32;
 
 /// What is known about the answers of one GPU.
 #[derive(Debug, Default)]
@@ -204,7 +204,7 @@ impl Asker {
 }
 
 /// An error in words; the wrapper's own where they will do.
-pub(super) fn reason(error: &NvmlError) -> String {
+pub(in crate::gpu) fn reason(error: &NvmlError) -> String {
     match error {
         NvmlError::GpuLost => "it fell off the bus or does not respond".to_owned(),
         NvmlError::UnexpectedVariant(code) => {
@@ -215,7 +215,7 @@ pub(super) fn reason(error: &NvmlError) -> String {
 }
 
 /// What is said of a GPU whose handle or answers are gone.
-pub(super) fn lost_remark(error: &NvmlError) -> String {
+pub(in crate::gpu) fn lost_remark(error: &NvmlError) -> String {
     match error {
         NvmlError::ResetRequired => "the GPU must be reset before it can be used again".to_owned(),
         NvmlError::InsufficientPower => {

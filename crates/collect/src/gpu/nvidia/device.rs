@@ -18,7 +18,7 @@ use sickbay_model::{GpuCondition, GpuDevice, GpuVendor, MetricId, Reading, catal
 use super::ask::{Asker, Query, Stop};
 use super::fields::{self, Field, MILLI, PcieBytes, Target};
 use super::raw::{self, FieldRequest};
-use crate::gpu::{MAX_TEXT_CHARACTERS, unidentified};
+use crate::gpu::{MAX_TEXT_CHARACTERS, kernel_pci_address, unidentified};
 use crate::parse::printable;
 use crate::{GpuProcess, Sample};
 
@@ -506,29 +506,4 @@ fn memory(nvml: &Device<'_>) -> Result<(u64, u64), NvmlError> {
 #[expect(clippy::cast_precision_loss, reason = "readings are f64 throughout")]
 fn as_number(value: u64) -> f64 {
     value as f64
-}
-
-/// NVML's `00000000:17:00.0` as the kernel writes it: four digits of the domain, lower case.
-fn kernel_pci_address(address: &str) -> String {
-    let short = address.strip_prefix("0000").filter(|rest| rest.find(':') == Some(4));
-    short.unwrap_or(address).to_ascii_lowercase()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pci_addresses_are_written_as_the_kernel_does() {
-        for (nvml, kernel) in [
-            ("00000000:1B:00.0", "0000:1b:00.0"),
-            ("00000001:00:00.0", "0001:00:00.0"),
-            ("00010000:00:00.0", "00010000:00:00.0"),
-            ("0000:17:00.0", "0000:17:00.0"),
-            ("", ""),
-            ("0000", "0000"),
-        ] {
-            assert_eq!(kernel_pci_address(nvml), kernel);
-        }
-    }
 }

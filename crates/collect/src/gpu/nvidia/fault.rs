@@ -16,7 +16,7 @@ pub(super) fn is_worth_another_try(error: &NvmlError) -> bool {
 }
 
 /// The probe's error for an error of the library.
-pub(super) fn of_library(
+pub(in crate::gpu) fn of_library(
     error: &NvmlError,
     library: Option<&Path>,
     presence: NvidiaPresence,
@@ -84,7 +84,7 @@ pub(super) fn of_library(
     ProbeError { kind, message: what.into_owned(), advice: Some(Advice(advice.into())) }
 }
 
-fn advice_without_library(presence: NvidiaPresence) -> &'static str {
+pub(in crate::gpu) fn advice_without_library(presence: NvidiaPresence) -> &'static str {
     if presence.driver_loaded {
         "the kernel driver is loaded but its library is not here: install the driver's user-space \
          package of the same version (libnvidia-compute, nvidia-utils or nvidia-driver-libs); in a \
