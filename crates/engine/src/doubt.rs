@@ -345,7 +345,7 @@ impl Doubt {
             now_stretched / STRETCH_STEP
         };
         let next = next.max(1.0);
-        if next > now_stretched || next < now_stretched {
+        if (next - now_stretched).abs() > f64::EPSILON {
             (self.stretched, self.stretched_at) = (next, now);
         }
     }

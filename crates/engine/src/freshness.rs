@@ -85,11 +85,9 @@ pub fn silence(
     if shown != Some(Level::Unknown) {
         verdict.level_since = at;
     }
-    if before != Some(Level::Unknown) {
-        if let Some(before) = before {
-            let (message, details) = transitions::level_change(before, Level::Unknown, &reason);
-            tell(EventKind::LevelChanged, message, &details);
-        }
+    if let Some(before) = before.filter(|before| *before != Level::Unknown) {
+        let (message, details) = transitions::level_change(before, Level::Unknown, &reason);
+        tell(EventKind::LevelChanged, message, &details);
     }
     verdict.troubled = true;
     verdict.well_streak = 0;

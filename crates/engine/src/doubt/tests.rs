@@ -198,7 +198,7 @@ fn memory_is_bounded_and_the_clock_may_jump() {
     assert!(doubt.nodes.is_empty());
     for (step, jump) in [1e6, 0.0, 1e8, 5.0, 1e9].into_iter().enumerate() {
         for node in 0..20 {
-            doubt.note(node, at(jump), (node + step as u64) % 3 == 0);
+            doubt.note(node, at(jump), (node + step as u64).is_multiple_of(3));
             let _ = doubt.look(&policy, at(jump), 20, Duration::MAX);
             let _ = doubt.look(&policy, Timestamp::EPOCH, 20, Duration::ZERO);
             assert!((1.0..=8.0).contains(&doubt.stretch(&policy)));

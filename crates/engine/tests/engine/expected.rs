@@ -25,8 +25,11 @@ fn said(verdict: &Assessment, check: &str, instance: &str) -> Option<(Status, St
 fn less_than_expected_is_a_finding() {
     use Status::{Critical, Degraded, Healthy};
     type Change = fn(&mut Node);
+    /// What is expected, what the node is, and the answer of a check and instance, if it is asked.
+    type Row =
+        (ExpectedHardware, Change, &'static str, &'static str, Option<(Status, &'static str)>);
     let as_it_is: Change = |_| ();
-    let rows: &[(ExpectedHardware, Change, &str, &str, Option<(Status, &str)>)] = &[
+    let rows: &[Row] = &[
         (
             expecting(Some(8), None, None),
             as_it_is,
@@ -117,7 +120,6 @@ fn less_than_expected_is_a_finding() {
             "",
             Some((Degraded, "it has 500 GB of 1 TB of memory")),
         ),
-        // The card as driver lists it, without readings.
         (expecting(None, None, None), as_it_is, "memory_size", "", None),
     ];
     for (expected, change, check, instance, answer) in rows {
