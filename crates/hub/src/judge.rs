@@ -1,37 +1,38 @@
 //! The owner of the live state: hands observations to the engine, publishes what it says, and writes
 //! it down. Synchronous throughout; called by the monitor loop alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sickbay_engine::{
-    NodeMemory, NodeShare, PaceMemory, Policy, Silence, SystemInput, assess, next_interval,
-    silence, system_score,
+    Breaker, Doubt, NodeMemory, NodeShare, PaceMemory, Policy, Silence, Silenced, SystemInput,
+    assess, next_interval, silence, system_score,
 };
 use sickbay_model::{
-    Event, EventId, EventKind, Frame, Observation, Resource, ResourceId, Timestamp,
+    Event, EventId, EventKind, NodeDefinition, Observation, Resource, ResourceId, Timestamp,
 };
 use sickbay_runtime::{Clock, TaskStatus};
 use sickbay_store::{MetricJudgement, Store, WriteBatch};
 use sickbay_wire::v1::ResourceDetail;
 
-use crate::fleet::{Change, FleetPublisher};
-use crate::stored_state::StoredState;
+use crate::fleet::{FleetPublisher, NodeEntry};
 use crate::view;
 
+mod asking;
 mod changes;
 mod columns;
 mod errors;
 mod parts;
+mod pending;
+mod saving;
 
+use asking::Reach;
 use changes::{check_changes, judgement_changes};
 use columns::VerdictColumns;
 use errors::ErrorWindow;
 use parts::Parts;
-
-/// A node's state is written when its verdict changes, and at least this often.
-const SAVE_INTERVAL: Duration = Duration::from_secs(60);
+use pending::Pending;
 
 /// The second collection follows the first this soon: rates exist only from then on.
 const SECOND_COLLECTION: Duration = Duration::from_secs(1);
@@ -47,11 +48,39 @@ pub(crate) struct Judge {
     errors: ErrorWindow,
     /// How the hub's own parts were at the last look: a change is an event.
     parts: Parts,
+    doubt: Doubt,
+    /// What was judged and is not published yet.
+    pending: Pending,
+    published_at: Option<Duration>,
+    /// How many resources the newest snapshot has.
+    resources_shown: u32,
+    /// The number of the next node that is watched; zero is nobody's.
+    next_number: u64,
+}
+
+/// When a node is due again, and who else should be asked now.
+#[derive(Debug, Default)]
+pub(crate) struct Next {
+    pub(crate) after: Duration,
+    pub(crate) hurry: Vec<ResourceId>,
 }
 
 /// What is known of one node.
 #[derive(Default)]
 struct Node {
+    /// What stands for it where numbers do; zero before it is watched.
+    number: u64,
+    /// None for the hub's own machine, which is behind no breaker.
+    definition: Option<Arc<NodeDefinition>>,
+    breaker: Option<Breaker>,
+    /// What was published of these two.
+    entered: Option<NodeEntry>,
+    /// The watched nodes behind which it is.
+    parents: Vec<ResourceId>,
+    /// Whether its newest collection reached it; none before the first.
+    reached: Option<bool>,
+    /// When its breaker was last seen not closed.
+    outage: Option<Duration>,
     memory: NodeMemory,
     pace: PaceMemory,
     /// What was last shown: the node, then its parts.
@@ -93,56 +122,16 @@ impl Judge {
             last_event,
             errors: ErrorWindow::default(),
             parts,
+            doubt: Doubt::default(),
+            pending: Pending::default(),
+            published_at: None,
+            resources_shown: 0,
+            next_number: 1,
         }
     }
 
-    /// Takes up what was known of `watched` when the hub last ran; shown as old until it is collected
-    /// again. What is not watched any more (a machine that was renamed) is forgotten, so that it
-    /// does not count as missing for ever; its history stays.
-    pub(crate) fn restore(
-        &mut self,
-        states: Vec<(ResourceId, Timestamp, Vec<u8>)>,
-        watched: &BTreeSet<ResourceId>,
-    ) {
-        let mut removed = Vec::new();
-        for (id, at, bytes) in states {
-            if !watched.contains(&id) {
-                tracing::info!(resource = %id, "no longer watched; its state is forgotten");
-                removed.push(id);
-                continue;
-            }
-            let state = match StoredState::decode(&bytes) {
-                Ok(state) => state,
-                Err(reason) => {
-                    tracing::warn!(resource = %id, reason, "its stored state cannot be used; it starts afresh");
-                    continue;
-                }
-            };
-            let details: Vec<_> = state
-                .details
-                .into_iter()
-                .map(|mut detail| {
-                    detail.summary.stale =
-                        Some(format!("from before the hub was started, as of {at}"));
-                    Arc::new(detail)
-                })
-                .collect();
-            self.publisher.publish(|next| insert_all(&mut next.resources, &details), []);
-            let node = Node {
-                memory: state.memory,
-                pace: state.pace,
-                details,
-                ..Node::watched(self.clock.monotonic(), self.policy.schedule.active_interval)
-            };
-            self.nodes.insert(id, node);
-        }
-        self.write(WriteBatch { removed, ..WriteBatch::default() });
-    }
-
-    /// Expects collections of a node from now on: if none comes, it is unknown and not absent.
-    pub(crate) fn expect(&mut self, id: &ResourceId) {
-        let (now, interval) = (self.clock.monotonic(), self.policy.schedule.active_interval);
-        self.nodes.entry(id.clone()).or_insert_with(|| Node::watched(now, interval));
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_ms(self.clock.now_ms())
     }
 
     /// Judges by other numbers from now on.
@@ -150,15 +139,41 @@ impl Judge {
         self.policy = policy;
     }
 
-    /// Judges what a collection brought; returns when the node is due again.
+    /// Judges what a collection brought, or says why it is not judged.
     pub(crate) fn apply(
+        &mut self,
+        resource: &Resource,
+        observation: &Observation,
+        watched: bool,
+    ) -> Next {
+        let reach = Reach::of(observation);
+        let hurry = self.concerned(&resource.id, &reach);
+        if matches!(reach, Reach::Failed(_))
+            && let Some(excuse) = self.excuse_of(&resource.id)
+        {
+            return Next { hurry, ..self.apply_excuse(&resource.id, &excuse) };
+        }
+        let paced = self.assess(resource, observation, watched);
+        let wait = self.feed_breaker(&resource.id, &reach);
+        if let (Some(wait), Some(node)) = (wait, self.nodes.get_mut(&resource.id)) {
+            node.interval = wait;
+        }
+        Next { after: wait.unwrap_or(paced), hurry }
+    }
+
+    /// Takes in a collection that was lost inside the hub: the node is unknown, and not to blame.
+    pub(crate) fn apply_lost(&mut self, resource: &Resource, observation: &Observation) {
+        self.assess(resource, observation, false);
+    }
+
+    fn assess(
         &mut self,
         resource: &Resource,
         observation: &Observation,
         watched: bool,
     ) -> Duration {
         let node = self.nodes.entry(resource.id.clone()).or_default();
-        let mut assessment = assess(&self.policy, &mut node.memory, observation);
+        let assessment = assess(&self.policy, &mut node.memory, observation);
         let seed = jitter_seed(&resource.id, node.collections);
         let paced =
             next_interval(&self.policy.schedule, &mut node.pace, assessment.busy(watched), seed);
@@ -176,60 +191,33 @@ impl Judge {
             .collect();
         let gone = ids_missing(&node.details, &details);
         node.details.clone_from(&details);
-        let frame = Arc::new(node.verdicts.extend(&observation.frame, &assessment));
+        let frame = node.verdicts.extend(&observation.frame, &assessment);
 
-        let mut events = std::mem::take(&mut assessment.events);
-        number(&mut self.last_event, &mut events);
-        let changed = !events.is_empty() || !checks.is_empty();
-        let states = self.state_if_due(&resource.id, assessment.at, changed);
-        let system = self.system();
-
-        log(&events);
-        let changes: Vec<_> = details
-            .iter()
-            .map(|detail| Change::Resource(Arc::clone(detail)))
-            .chain(gone.iter().cloned().map(Change::Removed))
-            .chain(events.iter().map(Change::event))
-            .collect();
-        self.publisher.publish(
-            |next| {
-                for id in &gone {
-                    next.resources.remove(id);
-                }
-                insert_all(&mut next.resources, &details);
-                next.frames.insert(resource.id.clone(), Arc::clone(&frame));
-                next.system = system;
-            },
-            changes,
-        );
-        self.write(WriteBatch {
-            frames: vec![(resource.id.clone(), Frame::clone(&frame))],
-            states,
-            checks,
-            events,
-            judgements,
-            ..WriteBatch::default()
-        });
+        self.pending.show(&details);
+        self.pending.hide(gone);
+        self.pending.frame(&resource.id, frame);
+        let changed = !assessment.events.is_empty() || !checks.is_empty();
+        self.save_if_due(&resource.id, assessment.at, changed);
+        self.pending.batch.checks.extend(checks);
+        self.pending.batch.judgements.extend(judgements);
+        self.tell(assessment.events);
         interval
     }
 
     fn system(&self) -> sickbay_wire::v1::SystemScore {
         let input = SystemInput {
             nodes: self.nodes.values().map(|node| node.share).collect(),
-            breakers: None,
+            breakers: self.breaker_counts(),
             checks: self.errors.counts(),
-            recoveries: None,
+            recoveries: self.recovery_counts(),
         };
         view::system_score(&system_score(&self.policy, &input))
     }
 
     /// Puts events into the log and sends them to those who look.
     pub(crate) fn record(&mut self, events: impl IntoIterator<Item = Event>) {
-        let mut events: Vec<_> = events.into_iter().collect();
-        number(&mut self.last_event, &mut events);
-        log(&events);
-        self.publisher.send(events.iter().map(Change::event));
-        self.write(WriteBatch { events, ..WriteBatch::default() });
+        self.tell(events.into_iter().collect());
+        self.publish();
     }
 
     /// Notices whether the hub's own parts still work: its store and its tasks.
@@ -264,65 +252,29 @@ impl Judge {
         let Some(node) = self.nodes.get_mut(id) else { return };
         let at = Timestamp::from_unix_ms(self.clock.now_ms());
         let silenced = silence(&mut node.memory, id, at, unheard);
+        self.show_silenced(id, at, silenced);
+    }
+
+    /// Shows a node of which nothing is known now.
+    fn show_silenced(&mut self, id: &ResourceId, at: Timestamp, silenced: Silenced) {
+        let Some(node) = self.nodes.get_mut(id) else { return };
         node.share = NodeShare::default();
         let never;
         let last = if node.details.is_empty() {
-            never = [Arc::new(view::never_collected(&self.policy, id, at, &silenced.reason))];
+            let mut detail = view::never_collected(&self.policy, id, at, &silenced.reason);
+            if let Some(definition) = &node.definition {
+                detail.summary.labels.clone_from(&definition.labels);
+            }
+            never = [Arc::new(detail)];
             &never[..]
         } else {
             &node.details[..]
         };
         let details: Vec<_> =
             last.iter().map(|detail| Arc::new(view::silenced(detail, &silenced))).collect();
-        let mut events = silenced.events;
-        number(&mut self.last_event, &mut events);
-        log(&events);
-        let states = self.state_if_due(id, at, !events.is_empty());
-        let system = self.system();
-        let changes: Vec<_> = details
-            .iter()
-            .map(|detail| Change::Resource(Arc::clone(detail)))
-            .chain(events.iter().map(Change::event))
-            .collect();
-        self.publisher.publish(
-            |next| {
-                insert_all(&mut next.resources, &details);
-                next.system = system;
-            },
-            changes,
-        );
-        self.write(WriteBatch { states, events, ..WriteBatch::default() });
-    }
-
-    /// Writes down everything that is known.
-    pub(crate) fn save_all(&mut self) {
-        let ids: Vec<_> = self.nodes.keys().cloned().collect();
-        let at = Timestamp::from_unix_ms(self.clock.now_ms());
-        let states = ids.iter().flat_map(|id| self.state_if_due(id, at, true)).collect();
-        self.write(WriteBatch { states, ..WriteBatch::default() });
-    }
-
-    fn state_if_due(
-        &mut self,
-        id: &ResourceId,
-        at: Timestamp,
-        changed: bool,
-    ) -> Vec<(ResourceId, Timestamp, Vec<u8>)> {
-        let now = self.clock.monotonic();
-        let Some(node) = self.nodes.get_mut(id) else { return Vec::new() };
-        let due = node.last_saved.is_none_or(|saved| now.saturating_sub(saved) >= SAVE_INTERVAL);
-        if !changed && !due {
-            return Vec::new();
-        }
-        node.last_saved = Some(now);
-        let details = node.details.iter().map(|detail| ResourceDetail::clone(detail)).collect();
-        match StoredState::new(node.memory.clone(), node.pace, details).encode() {
-            Ok(bytes) => vec![(id.clone(), at, bytes)],
-            Err(error) => {
-                tracing::error!(resource = %id, %error, "its state cannot be written down");
-                Vec::new()
-            }
-        }
+        self.pending.show(&details);
+        self.save_if_due(id, at, !silenced.events.is_empty());
+        self.tell(silenced.events);
     }
 
     fn write(&self, batch: WriteBatch) {
@@ -331,18 +283,6 @@ impl Judge {
         }
         if let Err(dropped) = self.store.submit(batch) {
             tracing::warn!("{dropped}");
-        }
-    }
-}
-
-fn insert_all(
-    resources: &mut BTreeMap<ResourceId, Arc<ResourceDetail>>,
-    details: &[Arc<ResourceDetail>],
-) {
-    for detail in details {
-        // Ids of details were made from resource ids; anything else would be a mistake of ours.
-        if let Ok(id) = detail.summary.id.parse() {
-            resources.insert(id, Arc::clone(detail));
         }
     }
 }
@@ -357,11 +297,14 @@ fn ids_missing(before: &[Arc<ResourceDetail>], now: &[Arc<ResourceDetail>]) -> V
 
 /// Whoever reads only the log must not miss what happened; what is wrong with the hub is a warning.
 fn log(events: &[Event]) {
-    use EventKind::{ConfigRejected, CoordinatorUnhealthy, HubCrashed, HubLagging};
+    use EventKind::{ConfigRejected, CoordinatorUnhealthy, HubCrashed, HubLagging, ObserverDoubt};
     for event in events {
         let resource = event.resource.as_ref().map(tracing::field::display);
         let (kind, id, message) = (event.kind, event.id.0, &event.message);
-        if matches!(kind, ConfigRejected | CoordinatorUnhealthy | HubCrashed | HubLagging) {
+        if matches!(
+            kind,
+            ConfigRejected | CoordinatorUnhealthy | HubCrashed | HubLagging | ObserverDoubt
+        ) {
             tracing::warn!(%kind, id, resource, "{message}");
         } else {
             tracing::info!(%kind, id, resource, "{message}");

@@ -26,8 +26,10 @@ pub use command::{COMMAND_QUEUE, Command, CommandError, Commands};
 
 mod judge;
 mod monitor;
+mod source;
 mod stored_state;
 mod targets;
+mod watch;
 
 pub mod api;
 pub mod dashboard;

@@ -4,14 +4,13 @@
 //! restore what was known → start the loop and the server. Down, within two seconds: stop taking
 //! requests → end collections → save state → write what is queued → let go of the store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sickbay_collect::{LocalNode, NodeSource as _};
 use sickbay_engine::sentence;
-use sickbay_model::{Event, EventId, EventKind, ResourceId, Status, Timestamp};
+use sickbay_model::{Event, EventId, EventKind, Status, Timestamp};
 use sickbay_runtime::{Clock, OnEnd, Shutdown, Supervisor, TaskSpec, TaskState};
 use sickbay_store::{OpenError, OpenReport, Store, WallClock, WriteBatch};
 use tokio::net::TcpListener;
@@ -22,9 +21,10 @@ use crate::command::Commands;
 use crate::fleet::{Fleet, FleetPublisher};
 use crate::hub_status::{ConfigState, HubStatusSource};
 use crate::judge::Judge;
-use crate::monitor::{Inbox, Monitor};
+use crate::monitor::{Inbox, Monitor, Restored};
 use crate::server::{self, tls::TlsError};
 use crate::settings::{HubSettings, ListenSettings};
+use crate::source::Sources;
 
 /// How long tasks may take to end after a stop was requested.
 const STOP_DEADLINE: Duration = Duration::from_millis(1500);
@@ -159,11 +159,10 @@ pub async fn run(settings: HubSettings, environment: HubEnvironment) -> Result<(
         store.clone(),
         config,
     );
+    let restored = restore(&store).await;
     let (publisher, fleet) =
         FleetPublisher::new(crate::view::unknown_system(), settings.listen.limits.stream_backlog);
     let mut judge = Judge::new(settings.policy.clone(), clock.clone(), publisher, store.clone());
-    let source = Box::new(LocalNode::new(settings.local.clone()));
-    restore(&mut judge, &store, &BTreeSet::from([source.resource().id.clone()])).await;
     store.note_listen(&addr.to_string());
     judge.record(start_events(&report, addr, now(&clock)));
 
@@ -181,10 +180,13 @@ pub async fn run(settings: HubSettings, environment: HubEnvironment) -> Result<(
     let options =
         server::ServeOptions { limits: settings.listen.limits.clone(), tls: tls.clone(), counters };
     let server = Part::new((listener, api::router(context), options));
+    let sources = Sources::new(&settings);
     let monitor = Part::new(Monitor::new(
         clock.clone(),
         settings,
-        source,
+        sources,
+        store.clone(),
+        restored,
         judge,
         fleet.clone(),
         status.clone(),
@@ -289,13 +291,23 @@ async fn bind(addr: SocketAddr) -> Result<TcpListener, HubError> {
     })
 }
 
-async fn restore(judge: &mut Judge, store: &Store, watched: &BTreeSet<ResourceId>) {
+async fn restore(store: &Store) -> Restored {
     let reader = store.clone();
-    match tokio::task::spawn_blocking(move || reader.states()).await {
-        Ok(Ok(states)) => judge.restore(states, watched),
-        Ok(Err(error)) => tracing::error!(%error, "cannot restore what was known; starting afresh"),
-        Err(error) => tracing::error!(%error, "cannot restore what was known; starting afresh"),
-    }
+    let read = tokio::task::spawn_blocking(move || {
+        let states = reader.states().unwrap_or_else(|error| {
+            tracing::error!(%error, "cannot restore what was known; starting afresh");
+            Vec::new()
+        });
+        let nodes = reader.nodes().unwrap_or_else(|error| {
+            tracing::error!(%error, "cannot read which nodes were added; they are not watched");
+            Vec::new()
+        });
+        Restored { states, nodes }
+    });
+    read.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "cannot restore what was known; starting afresh");
+        Restored::default()
+    })
 }
 
 /// What the log says of this start.

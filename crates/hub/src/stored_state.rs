@@ -3,7 +3,7 @@
 //! An unreadable or newer state is not an error: the resource starts afresh, and a log line says so.
 
 use serde::{Deserialize, Serialize};
-use sickbay_engine::{NodeMemory, PaceMemory};
+use sickbay_engine::{Breaker, NodeMemory, PaceMemory};
 use sickbay_wire::v1::ResourceDetail;
 
 /// The form in force. Raise it when the meaning of a field changes.
@@ -17,14 +17,22 @@ pub(crate) struct StoredState {
     pub(crate) memory: NodeMemory,
     /// How fast the node is polled.
     pub(crate) pace: PaceMemory,
+    /// Whether it was still asked; none for the hub's own machine.
+    #[serde(default)]
+    pub(crate) breaker: Option<Breaker>,
     /// What was last shown of the node, then of its parts.
     pub(crate) details: Vec<ResourceDetail>,
 }
 
 impl StoredState {
     /// A state in the form in force.
-    pub(crate) fn new(memory: NodeMemory, pace: PaceMemory, details: Vec<ResourceDetail>) -> Self {
-        Self { version: VERSION, memory, pace, details }
+    pub(crate) fn new(
+        memory: NodeMemory,
+        pace: PaceMemory,
+        breaker: Option<Breaker>,
+        details: Vec<ResourceDetail>,
+    ) -> Self {
+        Self { version: VERSION, memory, pace, breaker, details }
     }
 
     /// As bytes for the store.
@@ -53,7 +61,8 @@ mod tests {
 
     #[test]
     fn other_forms_and_garbage_are_refused_with_a_reason() {
-        let state = StoredState::new(NodeMemory::default(), PaceMemory::default(), Vec::new());
+        let state =
+            StoredState::new(NodeMemory::default(), PaceMemory::default(), None, Vec::new());
         let bytes = state.encode().expect("plain data");
         assert!(StoredState::decode(&bytes).is_ok());
         for (bytes, expected) in [

@@ -10,8 +10,10 @@ use sickbay_store::{CheckQuery, EventQuery, HistoryQuery, StoreOptions};
 use tempfile::TempDir;
 use tokio::sync::broadcast::Receiver;
 
+use std::collections::BTreeSet;
+
 use super::*;
-use crate::fleet::Fleet;
+use crate::fleet::{Change, Fleet};
 
 const START_MS: i64 = 1_800_000_000_000;
 
@@ -142,6 +144,7 @@ impl Bench {
         self.hands.advance(Duration::from_secs(5));
         let observation = self.observation();
         self.judge.apply(&self.resource, &observation, true);
+        self.judge.publish();
     }
 
     fn collects(&mut self, times: usize) {
@@ -191,6 +194,7 @@ fn a_check_is_written_when_it_changes_and_closed_when_it_is_no_longer_asked() {
     }
     observation.frame = FrameBuilder::new().finish(observation.at).0;
     bench.judge.apply(&bench.resource, &observation, true);
+    bench.judge.publish();
     let last = bench.checks();
     assert!(
         last.contains(&("filesystem_space".to_owned(), Status::Healthy, true)),
@@ -336,6 +340,7 @@ fn silence_makes_a_node_unknown_and_a_collection_brings_it_back() {
     // Interval 5 s with jitter: 3 of them and the deadline are at most 23.5 s.
     bench.hands.advance(Duration::from_secs(20));
     bench.judge.notice_silence(long_awake, DEADLINE);
+    bench.judge.publish();
     assert_eq!(bench.node().summary.stale, None);
     bench.hands.advance(Duration::from_secs(10));
     // A hub that was stopped itself says nothing.
@@ -343,6 +348,7 @@ fn silence_makes_a_node_unknown_and_a_collection_brings_it_back() {
     assert_eq!(bench.node().summary.stale, None);
 
     bench.judge.notice_silence(long_awake, DEADLINE);
+    bench.judge.publish();
     for id in ["node/gpu-07", "gpu/gpu-07/0"] {
         let detail = bench.shown(id).expect("still shown");
         let summary = &detail.summary;
@@ -358,6 +364,7 @@ fn silence_makes_a_node_unknown_and_a_collection_brings_it_back() {
     // Told once, however long it lasts.
     bench.hands.advance(Duration::from_secs(60));
     bench.judge.notice_silence(long_awake, DEADLINE);
+    bench.judge.publish();
     assert!(bench.node().summary.headline.contains("for 90 s"));
     let events = bench.events();
     let told: Vec<_> = events
@@ -378,10 +385,11 @@ fn silence_makes_a_node_unknown_and_a_collection_brings_it_back() {
 #[test]
 fn a_node_whose_first_collection_never_ends_is_unknown_and_not_absent() {
     let mut bench = Bench::new();
-    bench.judge.expect(&bench.resource.id);
+    bench.judge.watch(&bench.resource.id, None, Vec::new());
     assert_eq!(bench.shown("node/gpu-07"), None);
     bench.hands.advance(Duration::from_secs(40));
     bench.judge.notice_silence(Duration::from_secs(40), DEADLINE);
+    bench.judge.publish();
     let node = bench.node();
     assert_eq!((node.summary.level, node.summary.last_check), (Level::Unknown, None));
     bench.collect();

@@ -1,6 +1,9 @@
 //! Whether the loop itself keeps up: what it cannot do in time it must not blame on others.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use crate::targets::TargetIndex;
 
 /// Lateness beyond which the hub says that it lags, and for how long none may be as late before it
 /// may say so again.
@@ -54,6 +57,53 @@ impl Wakefulness {
     }
 }
 
+/// Whether every node was tried once: until then the hub is not ready to be asked. It waits for its
+/// own machine, and for the others no longer than a session may take to open.
+#[derive(Debug)]
+pub(super) struct FirstSweep {
+    local: Option<TargetIndex>,
+    others: BTreeSet<TargetIndex>,
+    until: Duration,
+    over: bool,
+}
+
+impl FirstSweep {
+    pub(super) fn ending(until: Duration) -> Self {
+        Self { local: None, others: BTreeSet::new(), until, over: false }
+    }
+
+    /// A target that is to be tried; later ones do not count.
+    pub(super) fn expect(&mut self, target: TargetIndex, is_local: bool) {
+        if self.over {
+        } else if is_local {
+            self.local = Some(target);
+        } else {
+            self.others.insert(target);
+        }
+    }
+
+    /// A target was tried, is not to be asked, or is not there any more.
+    pub(super) fn tried(&mut self, target: TargetIndex) {
+        if self.local == Some(target) {
+            self.local = None;
+        }
+        self.others.remove(&target);
+    }
+
+    pub(super) fn is_done(&mut self, now: Duration) -> bool {
+        if !self.over && self.local.is_none() && (self.others.is_empty() || now >= self.until) {
+            self.over = true;
+            self.others.clear();
+        }
+        self.over
+    }
+
+    /// When it ends at the latest, as long as that is what it waits for.
+    pub(super) fn until(&self) -> Option<Duration> {
+        (!self.over && self.local.is_none()).then_some(self.until)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +129,31 @@ mod tests {
         ] {
             assert_eq!(alarm.notice(now, lag), told, "at {now:?}");
         }
+    }
+
+    #[test]
+    fn the_first_sweep_waits_for_the_own_machine_and_a_while_for_the_others() {
+        let [here, one, two] = [0, 1, 2].map(TargetIndex);
+        let mut sweep = FirstSweep::ending(s(5));
+        sweep.expect(here, true);
+        sweep.expect(one, false);
+        sweep.expect(two, false);
+        sweep.tried(one);
+        assert!(!sweep.is_done(s(9)), "the own machine is a must");
+        assert_eq!(sweep.until(), None);
+        sweep.tried(here);
+        assert!(!sweep.is_done(s(4)));
+        assert_eq!(sweep.until(), Some(s(5)));
+        assert!(sweep.is_done(s(5)));
+        // Once over it stays over.
+        sweep.expect(TargetIndex(3), false);
+        assert!(sweep.is_done(s(6)) && sweep.until().is_none());
+        let mut sweep = FirstSweep::ending(s(5));
+        sweep.expect(here, true);
+        sweep.expect(one, false);
+        sweep.tried(here);
+        sweep.tried(one);
+        assert!(sweep.is_done(s(1)), "all were tried");
     }
 
     #[test]

@@ -1,0 +1,120 @@
+//! What is written down of each node, and taken up again at the next start.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sickbay_model::{ResourceId, Timestamp};
+use sickbay_store::WriteBatch;
+use sickbay_wire::v1::ResourceDetail;
+
+use super::{Judge, Node};
+use crate::stored_state::StoredState;
+
+/// A node's state is written when its verdict changes, and at least this often.
+const SAVE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What saving at the end may take: a stop must be quick. What was saved longest ago comes first;
+/// the rest is at most as old as it would be after a crash.
+const SAVE_ALL_TIME: Duration = Duration::from_millis(400);
+
+/// Bytes that are saved at the end at most: they must also be written before the hub is gone.
+const SAVE_ALL_BYTES: usize = 16 << 20;
+
+impl Judge {
+    /// Takes up what was known of `watched` when the hub last ran; shown as old until it is collected
+    /// again. What is not watched any more (a machine that was renamed) is forgotten, so that it
+    /// does not count as missing for ever; its history stays.
+    pub(crate) fn restore(
+        &mut self,
+        states: Vec<(ResourceId, Timestamp, Vec<u8>)>,
+        watched: &BTreeSet<ResourceId>,
+    ) {
+        let mut removed = Vec::new();
+        for (id, at, bytes) in states {
+            if !watched.contains(&id) {
+                tracing::info!(resource = %id, "no longer watched; its state is forgotten");
+                removed.push(id);
+                continue;
+            }
+            match StoredState::decode(&bytes) {
+                Ok(state) => self.take_up(id, at, state),
+                Err(reason) => {
+                    tracing::warn!(resource = %id, reason, "its stored state cannot be used; it starts afresh");
+                }
+            }
+        }
+        self.publish();
+        self.write(WriteBatch { removed, ..WriteBatch::default() });
+    }
+
+    fn take_up(&mut self, id: ResourceId, at: Timestamp, state: StoredState) {
+        let stale = format!("from before the hub was started, as of {at}");
+        let details: Vec<_> = state
+            .details
+            .into_iter()
+            .map(|mut detail| {
+                detail.summary.stale = Some(stale.clone());
+                Arc::new(detail)
+            })
+            .collect();
+        self.pending.show(&details);
+        let now = self.clock.monotonic();
+        let node = Node {
+            memory: state.memory,
+            pace: state.pace,
+            breaker: state.breaker,
+            details,
+            ..Node::watched(now, self.policy.schedule.active_interval)
+        };
+        self.nodes.insert(id, node);
+    }
+
+    /// Writes down what is known, as far as a quick end allows.
+    pub(crate) fn save_all(&mut self) {
+        let mut ids: Vec<_> =
+            self.nodes.iter().map(|(id, node)| (node.last_saved, id.clone())).collect();
+        ids.sort_unstable();
+        let at = Timestamp::from_unix_ms(self.clock.now_ms());
+        let end = self.clock.monotonic() + SAVE_ALL_TIME;
+        let (mut bytes, mut left) = (0, 0_usize);
+        for (_, id) in ids {
+            if bytes > SAVE_ALL_BYTES || self.clock.monotonic() > end {
+                left += 1;
+                continue;
+            }
+            bytes += self.save_if_due(&id, at, true);
+        }
+        if left > 0 {
+            tracing::info!(
+                nodes = left,
+                "their newest states were not saved, to end in time; the last saved ones hold"
+            );
+        }
+        self.publish();
+    }
+
+    /// Puts a node's state among what is to be written, if it is time to; how many bytes it has.
+    pub(super) fn save_if_due(&mut self, id: &ResourceId, at: Timestamp, changed: bool) -> usize {
+        let now = self.clock.monotonic();
+        let Some(node) = self.nodes.get_mut(id) else { return 0 };
+        let due = node.last_saved.is_none_or(|saved| now.saturating_sub(saved) >= SAVE_INTERVAL);
+        if !changed && !due {
+            return 0;
+        }
+        node.last_saved = Some(now);
+        let details = node.details.iter().map(|detail| ResourceDetail::clone(detail)).collect();
+        let state = StoredState::new(node.memory.clone(), node.pace, node.breaker.clone(), details);
+        match state.encode() {
+            Ok(bytes) => {
+                let length = bytes.len();
+                self.pending.batch.states.push((id.clone(), at, bytes));
+                length
+            }
+            Err(error) => {
+                tracing::error!(resource = %id, %error, "its state cannot be written down");
+                0
+            }
+        }
+    }
+}
