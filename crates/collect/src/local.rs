@@ -1,4 +1,4 @@
-//! Collectors for the machine this process runs on.
+//! Collectors for the machine this process runs on, and for Linux machines whose files were fetched.
 //!
 //! Each is a thin reader over [`Roots`]: it reads files, has a parser of [`crate::parse`] understand
 //! them, and writes readings and facts into a [`Sample`]. What must hold: a collector keeps nothing
@@ -13,36 +13,24 @@ use crate::{Roots, Sample};
 
 pub mod registry;
 
-#[cfg(target_os = "linux")]
+// They read Linux's files, of this machine or fetched from another: on any system.
 mod cpu;
-#[cfg(target_os = "linux")]
 mod disk;
-#[cfg(target_os = "linux")]
 pub(crate) mod filesystem;
-#[cfg(target_os = "linux")]
 mod host;
-#[cfg(target_os = "linux")]
 mod links;
-#[cfg(target_os = "linux")]
 mod memory;
-#[cfg(target_os = "linux")]
-mod network;
+pub(crate) mod network;
 #[cfg(any(not(target_os = "linux"), feature = "portable"))]
 pub mod portable;
-#[cfg(target_os = "linux")]
 mod pressure;
-#[cfg(target_os = "linux")]
 mod processes;
-#[cfg(target_os = "linux")]
 mod rate;
-#[cfg(target_os = "linux")]
 mod read;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod recorded;
-#[cfg(target_os = "linux")]
 mod sensors;
-#[cfg(target_os = "linux")]
 pub(crate) mod virtualization;
 
 /// One blocking collector. Keeps its own previous counters, so that it can give rates.

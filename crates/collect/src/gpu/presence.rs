@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use crate::Roots;
 use crate::gpu::MAX_GPUS;
+use crate::local::virtualization;
 
 /// PCI vendor of NVIDIA.
 const NVIDIA: &[u8] = b"0x10de";
@@ -44,7 +45,7 @@ impl NvidiaPresence {
             driver_loaded: is_there(roots.proc.join("driver/nvidia/version")),
             control_device: is_there(roots.dev.join("nvidiactl")),
             gpu_device: (0..MAX_GPUS).any(|gpu| is_there(roots.dev.join(format!("nvidia{gpu}")))),
-            container: container(roots),
+            container: virtualization::container(roots),
         }
     }
 
@@ -67,16 +68,6 @@ impl NvidiaPresence {
     pub fn any(self) -> bool {
         self.pci_gpus > self.passed_through || (self.pci_gpus == 0 && self.control_device)
     }
-}
-
-#[cfg(target_os = "linux")]
-fn container(roots: &Roots) -> Option<&'static str> {
-    crate::local::virtualization::container(roots)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn container(_roots: &Roots) -> Option<&'static str> {
-    None
 }
 
 /// Counts display controllers and processing accelerators of a vendor, and how many of them a virtual machine holds.

@@ -54,6 +54,13 @@ impl std::fmt::Debug for Entry {
 #[cfg(target_os = "linux")]
 #[must_use]
 pub fn all(patterns: &[ProcessPattern]) -> Vec<Entry> {
+    linux(patterns)
+}
+
+/// All collectors of Linux's files, freshly made: of this machine where it runs Linux, and of files
+/// that were fetched from one that does, wherever this runs.
+#[must_use]
+pub fn linux(patterns: &[ProcessPattern]) -> Vec<Entry> {
     use super::{
         cpu, disk, filesystem, host, links, memory, network, pressure, processes, sensors,
     };

@@ -2,16 +2,19 @@
 
 use std::ffi::OsStr;
 use std::io;
+#[cfg(target_os = "linux")]
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+#[cfg(target_os = "linux")]
 use rustix::fs::{Mode, OFlags, RawDir};
 
 use crate::parse::scan::unsigned;
 use crate::{Fetched, Files, Roots};
 
 /// How much of the directory is listed at once.
+#[cfg(target_os = "linux")]
 const LISTING_BYTES: usize = 32 * 1024;
 
 /// The most that is read of `/proc/PID/stat`: twice what the longest can be.
@@ -24,6 +27,7 @@ const COMMAND_BYTES: usize = 4096;
 #[derive(Debug)]
 pub(super) enum ProcessTable<'a> {
     /// An open `/proc`.
+    #[cfg(target_os = "linux")]
     Here(OwnedFd),
     /// Copies, and where `/proc` is among them.
     Fetched(&'a Fetched, &'a Path),
@@ -33,6 +37,9 @@ impl<'a> ProcessTable<'a> {
     /// Opens it.
     pub(super) fn open(roots: &'a Roots) -> io::Result<Self> {
         match &roots.files {
+            #[cfg(not(target_os = "linux"))]
+            Files::Here => Err(io::ErrorKind::Unsupported.into()),
+            #[cfg(target_os = "linux")]
             Files::Here => {
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
                 Ok(Self::Here(rustix::fs::open(&roots.proc, flags, Mode::empty())?))
@@ -43,7 +50,8 @@ impl<'a> ProcessTable<'a> {
 
     /// The ids of all processes, ascending, at most so many.
     pub(super) fn pids(&self, limit: usize) -> io::Result<Vec<u32>> {
-        let mut pids = match self {
+        let mut pids: Vec<u32> = match self {
+            #[cfg(target_os = "linux")]
             Self::Here(directory) => list_here(directory, limit)?,
             Self::Fetched(fetched, proc) => {
                 let names = fetched.list(proc, usize::MAX)?;
@@ -68,6 +76,10 @@ impl<'a> ProcessTable<'a> {
         self.read(pid, b"/cmdline", buffer, COMMAND_BYTES)
     }
 
+    #[cfg_attr(
+        not(target_os = "linux"),
+        expect(unused_variables, reason = "copies need no buffer")
+    )]
     fn read<'b>(
         &'b self,
         pid: u32,
@@ -78,6 +90,7 @@ impl<'a> ProcessTable<'a> {
         let mut path = [0_u8; 24];
         let path = write_path(pid, part, &mut path)?;
         match self {
+            #[cfg(target_os = "linux")]
             Self::Here(directory) => read_here(directory, path, buffer, limit),
             Self::Fetched(fetched, proc) => {
                 let content = fetched.content(&proc.join(OsStr::from_bytes(path))).ok()?;
@@ -92,6 +105,7 @@ fn pid(name: &[u8]) -> Option<u32> {
     unsigned(name).and_then(|pid| u32::try_from(pid).ok())
 }
 
+#[cfg(target_os = "linux")]
 /// One more than the limit where there are more.
 fn list_here(directory: &OwnedFd, limit: usize) -> io::Result<Vec<u32>> {
     let mut pids = Vec::with_capacity(512);
@@ -109,6 +123,7 @@ fn list_here(directory: &OwnedFd, limit: usize) -> io::Result<Vec<u32>> {
     Ok(pids)
 }
 
+#[cfg(target_os = "linux")]
 fn read_here<'a>(
     directory: &OwnedFd,
     path: &[u8],
@@ -167,6 +182,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
     fn this_very_process_is_in_the_table() {
         let roots = Roots::default();
         let table = ProcessTable::open(&roots).unwrap();
