@@ -264,7 +264,7 @@ impl Target {
 }
 
 /// The middle one, or the mean of the two in the middle.
-fn median(sorted: &[Duration]) -> Option<Duration> {
+pub(crate) fn median(sorted: &[Duration]) -> Option<Duration> {
     let upper = *sorted.get(sorted.len() / 2)?;
     if sorted.len() % 2 == 1 {
         return Some(upper);

@@ -22,6 +22,8 @@ pub use source::{CollectContext, NodeSource};
 mod sample;
 pub use sample::{Facts, GpuProcess, Sample};
 
+mod asked;
+
 mod local_node;
 pub use local_node::LocalNode;
 

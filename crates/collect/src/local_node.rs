@@ -11,6 +11,8 @@ mod merge;
 mod mounts;
 mod worker;
 
+pub(crate) use merge::Merger;
+pub(crate) use mounts::{marked, report_of, unasked};
 pub(crate) use worker::probe_error;
 
 use std::future::poll_fn;
@@ -29,7 +31,6 @@ use crate::probe_child::{ChildKind, ChildSettings};
 use crate::torch::Torch;
 use crate::{CollectContext, LocalSettings, NodeSource};
 use lane::{Lane, Round};
-use merge::Merger;
 use mounts::Mounts;
 use worker::{Origin, OriginKind};
 
@@ -159,7 +160,8 @@ impl LocalNode {
 
     fn merge(&mut self, clock: &Clock, cost: Duration) -> Observation {
         let at = Timestamp::from_unix_ms(clock.now_ms());
-        let mut merge = self.merger.begin(&self.settings.roots, at);
+        let mut merge =
+            self.merger.begin(&self.settings.roots, at, ProbeOutcome::Answered, Duration::ZERO);
         if let Some(lanes) = &self.lanes {
             merge.lane(&lanes.in_process);
             merge.lane(&lanes.host);

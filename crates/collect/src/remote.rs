@@ -9,15 +9,30 @@
 //! What must hold: a node's answer is never trusted: bounded, parsed, never executed. Nothing is
 //! written on the node. At most one question a lane is under way; a lane that hangs holds no other.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use sickbay_model::{Observation, ProbeError, Resource, Timestamp};
+#[cfg(test)]
+use sickbay_model::Timestamp;
+use sickbay_model::{Advice, ProbeError, ProbeErrorKind};
 
 use crate::{ProcessPattern, TorchSettings};
 
+mod program;
+
+mod reader;
+pub use reader::Reader;
+
+mod conversation;
+pub use conversation::Conversation;
+
+mod host;
+mod mounts;
+mod nvidia;
+mod torch;
+mod tree;
+
 /// What is asked of remote nodes, and how often.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RemoteSettings {
     /// How long one probe may take, on the node too. Default 5 s.
     pub probe_timeout: Duration,
@@ -56,7 +71,7 @@ pub const BOOTSTRAP: &str = r#"exec /bin/sh -c 'IFS= read -r p && eval "$p"'"#;
 /// The program in one line, with the line's end. Sent once over each new channel.
 #[must_use]
 pub fn program() -> &'static [u8] {
-    b"\n"
+    program::LINE.as_slice()
 }
 
 /// What runs apart from the rest on the node, each in a shell of its own, because it may hang.
@@ -92,10 +107,6 @@ pub struct Question {
     pub reader: Reader,
 }
 
-/// Takes an answer in as it arrives. Bounded: an answer beyond the limit is refused.
-#[derive(Debug, Default)]
-pub struct Reader {}
-
 /// How far an answer is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -107,20 +118,6 @@ pub enum Progress {
     Refused(ProbeError),
 }
 
-impl Reader {
-    /// Takes in the next bytes from the node's standard output.
-    pub fn feed(&mut self, _bytes: &[u8]) -> Progress {
-        Progress::More
-    }
-
-    /// What came before anything of ours (a message of the login shell), made printable and
-    /// bounded: it says why there is no shell.
-    #[must_use]
-    pub fn noise(&self) -> String {
-        String::new()
-    }
-}
-
 /// How a node was reached, for this collection.
 #[derive(Clone, Debug)]
 pub struct Reached {
@@ -130,63 +127,18 @@ pub struct Reached {
     pub opened_in: Option<Duration>,
 }
 
-/// What is known of one remote node between collections.
-#[derive(Debug)]
-pub struct Conversation {
-    resource: Resource,
-}
-
-impl Conversation {
-    /// With a node of which nothing is known yet.
-    #[must_use]
-    pub fn new(resource: Resource, _settings: Arc<RemoteSettings>) -> Self {
-        Self { resource }
-    }
-
-    /// The node.
-    #[must_use]
-    pub fn resource(&self) -> &Resource {
-        &self.resource
-    }
-
-    /// What is to be asked now, by the monotonic clock: at most one question a lane, and none of a
-    /// lane whose last one is under way.
-    pub fn questions(&mut self, _now: Duration) -> Vec<Question> {
-        Vec::new()
-    }
-
-    /// How a question ended: its reader, complete, or why there is no answer.
-    pub fn take(
-        &mut self,
-        _lane: Lane,
-        _ended: Result<Reader, ProbeError>,
-        _took: Duration,
-        _now: Duration,
-        _at: Timestamp,
-    ) {
-    }
-
-    /// The session was lost: what was under way has no answer and its channels are gone.
-    pub fn session_lost(&mut self) {}
-
-    /// What is known now. If the node could not be reached, no probe has an answer.
-    pub fn observe(
-        &mut self,
-        _reached: Result<Reached, ProbeError>,
-        at: Timestamp,
-        cost: Duration,
-    ) -> Observation {
-        Observation {
-            resource: self.resource.id.clone(),
-            at,
-            frame: sickbay_model::Frame::empty(at),
-            inventory: Arc::default(),
-            probes: Vec::new(),
-            processes: Arc::default(),
-            torch: None,
-            refused_readings: 0,
-            refused: Vec::new(),
-            cost,
-        }
+/// The error of something that was given up on the node itself.
+fn late_on_node(what: &str, took: Duration) -> ProbeError {
+    ProbeError {
+        kind: ProbeErrorKind::Late,
+        message: format!("{what} gave no answer on the node and was given up after {took:.1?}"),
+        advice: Some(Advice(
+            "look at the node's kernel log (dmesg) and at processes in state D (ps) for what it \
+             waits for"
+                .into(),
+        )),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use sickbay_model::{Filesystem, ProbeError, ProbeErrorKind, ProbeId, probe};
 use crate::local::LocalCollector;
 use crate::local::filesystem::{MAX_PATH_CHARACTERS, describe, select};
 use crate::parse::{mountinfo, printable};
-use crate::{Roots, Sample, Space};
+use crate::{Files, Roots, Sample, Space};
 
 /// The most remote mounts that are asked; more are listed as not asked.
 pub(crate) const MAX_REMOTE_MOUNTS: usize = 64;
@@ -24,16 +25,22 @@ pub(crate) const MAX_REMOTE_MOUNTS: usize = 64;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RemoteMount {
     pub(crate) path: PathBuf,
+    /// Device number of the filesystem.
+    pub(crate) device: (u32, u32),
     pub(crate) facts: Filesystem,
 }
 
 /// The remote mounts, by mount point.
 pub(crate) fn remote_mounts(roots: &Roots) -> Result<BTreeMap<PathBuf, RemoteMount>, ProbeError> {
     let path = roots.proc.join("self/mountinfo");
-    let bytes = match std::fs::read(&path) {
+    let read = match &roots.files {
+        Files::Here => std::fs::read(&path),
+        Files::Fetched(fetched) => fetched.content(&path).map(<[u8]>::to_vec),
+    };
+    let bytes = match read {
         Ok(bytes) => bytes,
         // A system without this file, or a recorded tree without it.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
         Err(error) => {
             return Err(ProbeError {
                 kind: ProbeErrorKind::Denied,
@@ -50,7 +57,7 @@ pub(crate) fn remote_mounts(roots: &Roots) -> Result<BTreeMap<PathBuf, RemoteMou
     let described = select(mounts).into_iter().map(|mount| {
         let path = PathBuf::from(OsString::from_vec(mount.mount_point.to_vec()));
         let facts = describe(&mount);
-        (path.clone(), RemoteMount { path, facts })
+        (path.clone(), RemoteMount { path, device: mount.device, facts })
     });
     Ok(described.filter(|(_, mount)| mount.facts.remote).collect())
 }
@@ -80,22 +87,31 @@ impl LocalCollector for MountCollector {
         _monotonic: Duration,
         out: &mut Sample,
     ) -> Result<(), ProbeError> {
-        match Space::ask(&self.path) {
-            Ok(space) => {
-                // Only here is it sure to be current.
-                space.put(&self.mount_point, space.read_only, out);
-                Ok(())
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                out.set_not_applicable("another user's mount, which this user may not ask");
-                Ok(())
-            }
-            Err(error) => Err(ProbeError {
-                kind: ProbeErrorKind::Failed,
-                message: format!("cannot ask for its space: {error}"),
-                advice: None,
-            }),
+        // Only here is it sure to be current.
+        put_space(Space::ask(&self.path), &self.mount_point, out)
+    }
+}
+
+/// Puts what a mount said of its space, or says what its failure means.
+pub(crate) fn put_space(
+    answer: io::Result<Space>,
+    mount_point: &str,
+    out: &mut Sample,
+) -> Result<(), ProbeError> {
+    match answer {
+        Ok(space) => {
+            space.put(mount_point, space.read_only, out);
+            Ok(())
         }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            out.set_not_applicable("another user's mount, which this user may not ask");
+            Ok(())
+        }
+        Err(error) => Err(ProbeError {
+            kind: ProbeErrorKind::Failed,
+            message: format!("cannot ask for its space: {error}"),
+            advice: None,
+        }),
     }
 }
 

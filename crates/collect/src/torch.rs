@@ -37,7 +37,7 @@ const MAX_GPU_COUNT: u32 = 1024;
 
 /// What the interpreter runs. It imports torch and nothing else, creates no context on a GPU, and
 /// writes no file.
-const PROGRAM: &str = r#"
+pub(crate) const PROGRAM: &str = r#"
 import json, os, sys
 try:
     os.nice(19)
@@ -60,7 +60,7 @@ os._exit(0)
 
 /// What one run ended with.
 #[derive(Clone, Debug, PartialEq)]
-enum End {
+pub(crate) enum End {
     Answered(Arc<TorchReport>),
     /// Torch is not importable, and why.
     Missing(String),
@@ -69,37 +69,18 @@ enum End {
 
 type Run = Pin<Box<dyn Future<Output = (OneShot, Result<ProgramOutput, CallError>)> + Send>>;
 
-/// Asks torch on its own slow clock.
-pub(crate) struct Torch {
+/// What is known of torch on one node: when it is asked, and how it ended last.
+#[derive(Debug)]
+pub(crate) struct TorchMemory {
     settings: TorchSettings,
-    interpreter: Option<PathBuf>,
     due: Duration,
     started: Option<Duration>,
-    program: Option<OneShot>,
-    run: Option<(Run, Duration)>,
     last: Option<(End, Timestamp, Duration)>,
 }
 
-impl Torch {
-    /// Nothing is asked yet. `virtual_env` and `path` are the environment's `VIRTUAL_ENV` and
-    /// `PATH`.
-    pub(crate) fn new(
-        settings: TorchSettings,
-        virtual_env: Option<&OsStr>,
-        path: Option<&OsStr>,
-    ) -> Self {
-        let interpreter = find_interpreter(&settings, virtual_env, path);
-        let program = interpreter.as_ref().map(|interpreter| {
-            let command = ChildCommand {
-                program: interpreter.clone(),
-                args: vec!["-c".to_owned(), PROGRAM.to_owned()],
-                env: vec![("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned())],
-            };
-            let limits = ChildLimits { max_line_bytes: MAX_OUTPUT_BYTES, ..ChildLimits::default() };
-            OneShot::new(command, limits)
-        });
-        let due = Duration::ZERO;
-        Self { settings, interpreter, due, started: None, program, run: None, last: None }
+impl TorchMemory {
+    pub(crate) fn new(settings: TorchSettings) -> Self {
+        Self { settings, due: Duration::ZERO, started: None, last: None }
     }
 
     /// Asks again soon: something happened to the GPUs.
@@ -113,49 +94,28 @@ impl Torch {
         self.settings.timeout
     }
 
-    /// Starts a run if one is due, and takes its end if it is there. Ready while none is under way.
-    pub(crate) fn poll(&mut self, clock: &Clock, context: &mut Context<'_>) -> Poll<()> {
-        let now = clock.monotonic();
-        if self.settings.mode != TorchMode::Never
-            && self.due <= now
-            && let Some(mut program) = self.program.take()
-        {
+    /// Whether to ask now; then it is asked, and due again when the answer is too old.
+    pub(crate) fn starts(&mut self, now: Duration) -> bool {
+        let starts = self.settings.mode != TorchMode::Never && self.due <= now;
+        if starts {
             self.due = now + self.settings.refresh;
             self.started = Some(now);
-            let timeout = self.settings.timeout;
-            let run = async move {
-                let ended = program.run(timeout).await;
-                (program, ended)
-            };
-            self.run = Some((Box::pin(run), now));
         }
-        let Some((run, since)) = &mut self.run else { return Poll::Ready(()) };
-        let Poll::Ready((program, ended)) = run.as_mut().poll(context) else {
-            return Poll::Pending;
-        };
-        let took = now.saturating_sub(*since);
-        self.run = None;
-        self.program = Some(program);
-        let end = self.judge(ended);
-        self.last = Some((end, Timestamp::from_unix_ms(clock.now_ms()), took));
-        Poll::Ready(())
+        starts
     }
 
-    fn judge(&self, ended: Result<ProgramOutput, CallError>) -> End {
-        let interpreter = self.interpreter.as_ref().map(|path| path.display().to_string());
-        let interpreter = interpreter.unwrap_or_default();
-        match ended {
-            Ok(output) => parse(&output, interpreter),
-            Err(error) => {
-                let mut failed = crate::local_node::probe_error(&error);
-                failed.message = format!("import torch with {interpreter}: {error}");
-                End::Failed(failed)
-            }
-        }
+    pub(crate) fn end(&mut self, end: End, at: Timestamp, took: Duration) {
+        self.last = Some((end, at, took));
     }
 
     /// The last end, if there was one. A node without a GPU and without torch has nothing to ask.
-    pub(crate) fn report(&self, has_gpu: bool, clock: &Clock) -> Option<ProbeReport> {
+    /// `interpreter` says whether there is one at all; `now` is when that was last known.
+    pub(crate) fn report(
+        &self,
+        has_gpu: bool,
+        interpreter: bool,
+        now: Timestamp,
+    ) -> Option<ProbeReport> {
         let optional = self.settings.mode == TorchMode::Auto && !has_gpu;
         let absent = |message: String| {
             ProbeOutcome::Failed(ProbeError {
@@ -169,13 +129,12 @@ impl Torch {
             })
         };
         let known_now = |outcome| {
-            let at = Timestamp::from_unix_ms(clock.now_ms());
-            Some(ProbeReport { probe: probe::TORCH, outcome, at, took: Duration::ZERO })
+            Some(ProbeReport { probe: probe::TORCH, outcome, at: now, took: Duration::ZERO })
         };
         if self.settings.mode == TorchMode::Never {
             return known_now(ProbeOutcome::NotApplicable("torch.mode is never".into()));
         }
-        if self.interpreter.is_none() {
+        if !interpreter {
             return known_now(if optional {
                 ProbeOutcome::NotApplicable("there is no GPU and no Python interpreter".into())
             } else {
@@ -200,6 +159,96 @@ impl Torch {
             Some((End::Answered(report), ..)) => Some(Arc::clone(report)),
             _ => None,
         }
+    }
+}
+
+/// Asks torch on its own slow clock.
+pub(crate) struct Torch {
+    memory: TorchMemory,
+    interpreter: Option<PathBuf>,
+    program: Option<OneShot>,
+    run: Option<(Run, Duration)>,
+}
+
+impl Torch {
+    /// Nothing is asked yet. `virtual_env` and `path` are the environment's `VIRTUAL_ENV` and
+    /// `PATH`.
+    pub(crate) fn new(
+        settings: TorchSettings,
+        virtual_env: Option<&OsStr>,
+        path: Option<&OsStr>,
+    ) -> Self {
+        let interpreter = find_interpreter(&settings, virtual_env, path);
+        let program = interpreter.as_ref().map(|interpreter| {
+            let command = ChildCommand {
+                program: interpreter.clone(),
+                args: vec!["-c".to_owned(), PROGRAM.to_owned()],
+                env: vec![("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned())],
+            };
+            let limits = ChildLimits { max_line_bytes: MAX_OUTPUT_BYTES, ..ChildLimits::default() };
+            OneShot::new(command, limits)
+        });
+        Self { memory: TorchMemory::new(settings), interpreter, program, run: None }
+    }
+
+    /// Asks again soon: something happened to the GPUs.
+    pub(crate) fn ask_again(&mut self) {
+        self.memory.ask_again();
+    }
+
+    /// How long an answer may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.memory.timeout()
+    }
+
+    /// Starts a run if one is due, and takes its end if it is there. Ready while none is under way.
+    pub(crate) fn poll(&mut self, clock: &Clock, context: &mut Context<'_>) -> Poll<()> {
+        let now = clock.monotonic();
+        if self.program.is_some()
+            && self.memory.starts(now)
+            && let Some(mut program) = self.program.take()
+        {
+            let timeout = self.timeout();
+            let run = async move {
+                let ended = program.run(timeout).await;
+                (program, ended)
+            };
+            self.run = Some((Box::pin(run), now));
+        }
+        let Some((run, since)) = &mut self.run else { return Poll::Ready(()) };
+        let Poll::Ready((program, ended)) = run.as_mut().poll(context) else {
+            return Poll::Pending;
+        };
+        let took = now.saturating_sub(*since);
+        self.run = None;
+        self.program = Some(program);
+        let end = self.judge(ended);
+        self.memory.end(end, Timestamp::from_unix_ms(clock.now_ms()), took);
+        Poll::Ready(())
+    }
+
+    fn judge(&self, ended: Result<ProgramOutput, CallError>) -> End {
+        let interpreter = self.interpreter.as_ref().map(|path| path.display().to_string());
+        let interpreter = interpreter.unwrap_or_default();
+        match ended {
+            Ok(output) => parse(&output, interpreter),
+            Err(error) => {
+                let mut failed = crate::local_node::probe_error(&error);
+                failed.message = format!("import torch with {interpreter}: {error}");
+                End::Failed(failed)
+            }
+        }
+    }
+
+    /// The last end, if there was one. A node without a GPU and without torch has nothing to ask.
+    pub(crate) fn report(&self, has_gpu: bool, clock: &Clock) -> Option<ProbeReport> {
+        let now = Timestamp::from_unix_ms(clock.now_ms());
+        self.memory.report(has_gpu, self.interpreter.is_some(), now)
+    }
+
+    /// What torch said, if its last run was answered.
+    pub(crate) fn answer(&self) -> Option<Arc<TorchReport>> {
+        self.memory.answer()
     }
 }
 
@@ -231,7 +280,8 @@ enum Answer {
     Broken { broken: String },
 }
 
-fn parse(output: &ProgramOutput, interpreter: String) -> End {
+/// What one run of the interpreter means.
+pub(crate) fn parse(output: &ProgramOutput, interpreter: String) -> End {
     let failed = |kind, message| End::Failed(ProbeError { kind, message, advice: None });
     if !output.status.success() {
         let said = cut(&output.stderr_tail);

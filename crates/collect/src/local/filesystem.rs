@@ -23,14 +23,14 @@ use crate::parse::{mountinfo, printable};
 use crate::{Files, Roots, Sample, Space};
 
 /// The most filesystems that are reported; more are left out, and said so in the log.
-const MAX_FILESYSTEMS: usize = 512;
+pub(crate) const MAX_FILESYSTEMS: usize = 512;
 
 /// The longest mount point and source that are kept, in characters.
 pub(crate) const MAX_PATH_CHARACTERS: usize = 512;
 
 /// Types that hold no data of their own: windows into the kernel, and `autofs`, which mounts the
 /// real thing when touched.
-const PSEUDO_KINDS: [&[u8]; 30] = [
+pub(crate) const PSEUDO_KINDS: [&[u8]; 30] = [
     b"autofs",
     b"bdev",
     b"binder",
@@ -65,7 +65,7 @@ const PSEUDO_KINDS: [&[u8]; 30] = [
 
 /// Types that are reached over a network or through another process, so that asking can hang; all
 /// whose name starts with `fuse` are too.
-const REMOTE_KINDS: [&[u8]; 24] = [
+pub(crate) const REMOTE_KINDS: [&[u8]; 24] = [
     b"9p",
     b"acfs",
     b"afs",
@@ -96,11 +96,11 @@ const REMOTE_KINDS: [&[u8]; 24] = [
 const READ_ONLY_KINDS: [&[u8]; 5] = [b"cramfs", b"erofs", b"iso9660", b"romfs", b"squashfs"];
 
 /// Where filesystems in memory matter to programs: training's data loaders need the first.
-const KEPT_TMPFS: [&[u8]; 3] = [b"/dev/shm", b"/tmp", b"/var/tmp"];
+pub(crate) const KEPT_TMPFS: [&[u8]; 3] = [b"/dev/shm", b"/tmp", b"/var/tmp"];
 
 /// Under these stand the mounts of containers, pods and the kernel: many, passing, and copies of
 /// what is mounted elsewhere.
-const SKIPPED_BELOW: [&[u8]; 9] = [
+pub(crate) const SKIPPED_BELOW: [&[u8]; 9] = [
     b"/dev/",
     b"/proc/",
     b"/run/credentials/",
@@ -113,7 +113,7 @@ const SKIPPED_BELOW: [&[u8]; 9] = [
 ];
 
 /// Single files that a container runtime mounts into its containers.
-const CONTAINER_FILES: [&[u8]; 4] =
+pub(crate) const CONTAINER_FILES: [&[u8]; 4] =
     [b"/etc/hostname", b"/etc/hosts", b"/etc/resolv.conf", b"/dev/termination-log"];
 
 impl Space {

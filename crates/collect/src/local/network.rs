@@ -26,7 +26,7 @@ pub(super) const MAX_NAME_CHARACTERS: usize = 32;
 
 /// Interfaces that come and go with containers and virtual machines. Reporting them would give the
 /// node ever new series, and what goes through them is counted at the devices behind them.
-const PASSING: [&[u8]; 6] = [b"veth", b"cali", b"lxc", b"tap", b"vnet", b"ifb"];
+pub(crate) const PASSING: [&[u8]; 6] = [b"veth", b"cali", b"lxc", b"tap", b"vnet", b"ifb"];
 
 /// Whether an interface is reported: not the loopback, and none that comes and goes.
 pub(super) fn is_reported(name: &[u8]) -> bool {

@@ -6,18 +6,23 @@ use std::time::Duration;
 
 use sickbay_model::catalogue::PROCESSES_TRAINING;
 use sickbay_model::{
-    FrameBuilder, Inventory, Observation, ProbeId, ProbeOutcome, ProbeReport, ProcessInfo,
-    ProcessSummary, Resource, ResourceId, Timestamp, TorchReport, probe, sanitize_name,
+    Filesystem, Frame, FrameBuilder, Inventory, Observation, ProbeError, ProbeId, ProbeOutcome,
+    ProbeReport, ProcessInfo, ProcessSummary, Resource, ResourceId, Timestamp, TorchReport, probe,
+    sanitize_name,
 };
 
 use super::lane::Lane;
 use super::mounts::Mounts;
+use crate::asked::Kept;
 use crate::parse::pid_stat;
 use crate::sample::GpuProcess;
 use crate::{Roots, Sample};
 
 /// The most training processes that are named; the reading counts all.
 const MAX_TRAINING: usize = 64;
+
+/// The most that is read of `/proc/PID/stat`: twice what the longest can be.
+const MAX_STAT_BYTES: usize = 2048;
 
 /// The longest host name that is shown, in characters.
 const MAX_HOSTNAME_CHARACTERS: usize = 255;
@@ -45,8 +50,8 @@ pub(super) fn resource(roots: &Roots) -> Resource {
 }
 
 /// What is kept between observations, so that what did not change is shared.
-#[derive(Default)]
-pub(super) struct Merger {
+#[derive(Debug, Default)]
+pub(crate) struct Merger {
     frame: FrameBuilder,
     inventory: Arc<Inventory>,
     processes: Arc<ProcessSummary>,
@@ -61,22 +66,20 @@ struct GpuSigns {
 }
 
 impl Merger {
-    pub(super) fn begin<'merger>(
+    /// Begins an observation; `reached` and `took` say how the node itself was reached.
+    pub(crate) fn begin<'merger>(
         &'merger mut self,
         roots: &'merger Roots,
         at: Timestamp,
+        reached: ProbeOutcome,
+        took: Duration,
     ) -> Merge<'merger> {
         Merge {
             merger: self,
             roots,
             at,
             inventory: Inventory::default(),
-            probes: vec![ProbeReport {
-                probe: probe::REACHABLE,
-                outcome: ProbeOutcome::Answered,
-                at,
-                took: Duration::ZERO,
-            }],
+            probes: vec![ProbeReport { probe: probe::REACHABLE, outcome: reached, at, took }],
             processes: None,
             matching: 0.0,
             gpu_processes: Vec::new(),
@@ -85,8 +88,44 @@ impl Merger {
     }
 }
 
+impl Merger {
+    /// Whether the node had a GPU when it was last observed, be it one that did not answer.
+    pub(crate) fn has_gpu(&self) -> bool {
+        let gpus = self.gpus_seen.as_ref();
+        gpus.is_some_and(|gpus| !gpus.gpus.is_empty() || !gpus.failing.is_empty())
+    }
+
+    /// An observation of a node that was not reached: no reading, and reports as they were.
+    pub(crate) fn lost(
+        &self,
+        resource: ResourceId,
+        error: ProbeError,
+        at: Timestamp,
+        reports: Vec<ProbeReport>,
+        torch: Option<Arc<TorchReport>>,
+        cost: Duration,
+    ) -> Observation {
+        let outcome = ProbeOutcome::Failed(error);
+        let mut probes =
+            vec![ProbeReport { probe: probe::REACHABLE, outcome, at, took: Duration::ZERO }];
+        probes.extend(reports);
+        Observation {
+            resource,
+            at,
+            frame: Frame::empty(at),
+            inventory: Arc::clone(&self.inventory),
+            probes,
+            processes: Arc::clone(&self.processes),
+            torch,
+            refused_readings: 0,
+            refused: Vec::new(),
+            cost,
+        }
+    }
+}
+
 /// An observation in the making.
-pub(super) struct Merge<'merger> {
+pub(crate) struct Merge<'merger> {
     merger: &'merger mut Merger,
     roots: &'merger Roots,
     at: Timestamp,
@@ -102,23 +141,33 @@ pub(super) struct Merge<'merger> {
 
 impl<'merger> Merge<'merger> {
     pub(super) fn lane(&mut self, lane: &'merger Lane) {
-        for kept in lane.slots.iter().filter_map(|slot| slot.last.as_ref()) {
-            self.report(kept.report.clone());
-            self.sample(&kept.sample);
+        for kept in lane.slots.iter().filter_map(|slot| slot.asked.last.as_ref()) {
+            self.kept(kept);
         }
+    }
+
+    /// Adds what a probe brought.
+    pub(crate) fn kept(&mut self, kept: &'merger Kept) {
+        self.report(kept.report.clone());
+        self.sample(&kept.sample);
     }
 
     pub(super) fn mounts(&mut self, mounts: &'merger Mounts) {
         self.report(mounts.report());
-        // The collector of local ones lists the others too, unasked; these know whether they answer.
-        self.inventory.filesystems.retain(|filesystem| !filesystem.remote);
-        self.inventory.filesystems.extend(mounts.filesystems());
+        self.remote_filesystems(mounts.filesystems());
         for sample in mounts.samples() {
             self.readings(sample);
         }
     }
 
-    pub(super) fn report(&mut self, report: ProbeReport) {
+    /// The collector of local filesystems lists the others too, unasked; these know whether they
+    /// answer.
+    pub(crate) fn remote_filesystems(&mut self, known: impl Iterator<Item = Filesystem>) {
+        self.inventory.filesystems.retain(|filesystem| !filesystem.remote);
+        self.inventory.filesystems.extend(known);
+    }
+
+    pub(crate) fn report(&mut self, report: ProbeReport) {
         self.probes.push(report);
     }
 
@@ -135,7 +184,7 @@ impl<'merger> Merge<'merger> {
         }
     }
 
-    pub(super) fn readings(&mut self, sample: &Sample) {
+    pub(crate) fn readings(&mut self, sample: &Sample) {
         self.refused = self.refused.saturating_add(sample.refused);
         for reading in &sample.readings {
             self.merger.frame.put_reading(reading);
@@ -149,7 +198,7 @@ impl<'merger> Merge<'merger> {
     }
 
     /// Whether this node has a GPU, be it one that does not answer.
-    pub(super) fn has_gpu(&self) -> bool {
+    pub(crate) fn has_gpu(&self) -> bool {
         !self.inventory.gpus.is_empty() || self.failing_gpu_probes().next().is_some()
     }
 
@@ -161,7 +210,7 @@ impl<'merger> Merge<'merger> {
     }
 
     /// Whether something happened to the GPUs since the previous observation.
-    pub(super) fn gpus_changed(&mut self) -> bool {
+    pub(crate) fn gpus_changed(&mut self) -> bool {
         let gpus = self.inventory.gpus.iter();
         let signs = GpuSigns {
             gpus: gpus.map(|gpu| (gpu.index, gpu.uuid.clone(), gpu.unreadable.len())).collect(),
@@ -171,7 +220,7 @@ impl<'merger> Merge<'merger> {
         before.is_some_and(|before| before != signs)
     }
 
-    pub(super) fn finish(
+    pub(crate) fn finish(
         mut self,
         resource: ResourceId,
         torch: Option<Arc<TorchReport>>,
@@ -259,7 +308,8 @@ fn on_gpus(processes: &[GpuProcess]) -> BTreeMap<u32, (Vec<u32>, u64)> {
 /// A process that the scan did not name. Its `stat` never waits for the process's memory; where it
 /// cannot be read (another container's process), the number is all there is.
 fn read_process(roots: &Roots, pid: u32, gpus: &[u32], gpu_memory_bytes: u64) -> ProcessInfo {
-    let bytes = std::fs::read(roots.proc.join(pid.to_string()).join("stat")).unwrap_or_default();
+    let path = roots.proc.join(pid.to_string()).join("stat");
+    let bytes = roots.files.read_small(&path, MAX_STAT_BYTES);
     let stat = pid_stat::parse(&bytes).ok();
     let name = stat.as_ref().map(|stat| String::from_utf8_lossy(stat.name).into_owned());
     let name = name.unwrap_or_else(|| format!("process {pid}"));
@@ -304,7 +354,8 @@ mod tests {
             ..ProcessSummary::default()
         };
         let on = |pid, gpu| GpuProcess { pid, gpu, memory_bytes: Some(100) };
-        let mut merge = merger.begin(&roots, Timestamp::EPOCH);
+        let mut merge =
+            merger.begin(&roots, Timestamp::EPOCH, ProbeOutcome::Answered, Duration::ZERO);
         let mut sample = Sample::default();
         // More match than are named.
         sample.put(PROCESSES_TRAINING, "", 100.0);
@@ -342,7 +393,8 @@ mod tests {
         for value in [f64::NAN, 101.0, 50.0] {
             sample.put(sickbay_model::catalogue::CPU_USED, "", value);
         }
-        let mut merge = merger.begin(&roots, Timestamp::EPOCH);
+        let mut merge =
+            merger.begin(&roots, Timestamp::EPOCH, ProbeOutcome::Answered, Duration::ZERO);
         merge.sample(&sample);
         let resource = ResourceId::node("n").expect("valid");
         let observation = merge.finish(resource, None, Duration::ZERO);
@@ -358,7 +410,8 @@ mod tests {
         sample.facts.processes =
             Some(ProcessSummary { top: vec![process(1, "init")], ..ProcessSummary::default() });
         let mut observe = |sample: &Sample| {
-            let mut merge = merger.begin(&roots, Timestamp::EPOCH);
+            let mut merge =
+                merger.begin(&roots, Timestamp::EPOCH, ProbeOutcome::Answered, Duration::ZERO);
             merge.sample(sample);
             merge.finish(ResourceId::node("n").expect("valid"), None, Duration::ZERO)
         };

@@ -7,8 +7,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use sickbay_model::{Filesystem, ProbeError, ProbeOutcome, ProbeReport, Timestamp, probe};
 
-use super::lane::{Kept, Lane, Round};
+use super::lane::{Lane, Round};
 use super::worker::{Origin, OriginKind};
+use crate::asked::Kept;
 use crate::probe_child::ChildKind;
 use crate::remote_filesystem::{MAX_REMOTE_MOUNTS, RemoteMount, remote_mounts};
 
@@ -63,8 +64,7 @@ impl Mounts {
         self.unasked.clear();
         for (path, mount) in found {
             if self.mounts.len() >= MAX_REMOTE_MOUNTS {
-                let limit = format!("not asked: more than {MAX_REMOTE_MOUNTS} remote filesystems");
-                self.unasked.push(Filesystem { unanswered: Some(limit), ..mount.facts });
+                self.unasked.push(unasked(mount.facts));
                 continue;
             }
             let kind = OriginKind::Child(ChildKind::Mount(path.clone()));
@@ -74,22 +74,15 @@ impl Mounts {
         }
     }
 
-    fn kept(&self) -> impl Iterator<Item = (&Filesystem, Option<&Kept>)> {
+    fn kept(&self) -> impl Iterator<Item = (&Filesystem, Option<&Kept>)> + Clone {
         self.mounts.values().map(|(mount, lane)| {
-            (&mount.facts, lane.slots.first().and_then(|slot| slot.last.as_ref()))
+            (&mount.facts, lane.slots.first().and_then(|slot| slot.asked.last.as_ref()))
         })
     }
 
     /// All mounts, those that do not answer marked.
     pub(super) fn filesystems(&self) -> impl Iterator<Item = Filesystem> {
-        let asked = self.kept().map(|(facts, kept)| {
-            let unanswered = kept.and_then(|kept| match &kept.report.outcome {
-                ProbeOutcome::Failed(error) => Some(error.kind.as_str().to_owned()),
-                _ => None,
-            });
-            Filesystem { unanswered, ..facts.clone() }
-        });
-        asked.chain(self.unasked.iter().cloned())
+        self.kept().map(marked).chain(self.unasked.iter().cloned())
     }
 
     /// What those that answered brought.
@@ -99,37 +92,7 @@ impl Mounts {
 
     /// One report for all mounts; the silent ones are named.
     pub(super) fn report(&self) -> ProbeReport {
-        let reports = || self.kept().filter_map(|(facts, kept)| Some((facts, &kept?.report)));
-        let silent = reports().filter_map(|(facts, report)| match &report.outcome {
-            ProbeOutcome::Failed(error) => Some((&facts.mount_point, error)),
-            _ => None,
-        });
-        let mut error = self.error.clone();
-        for (count, (mount_point, cause)) in silent.enumerate() {
-            let error =
-                error.get_or_insert_with(|| ProbeError { message: String::new(), ..cause.clone() });
-            match count {
-                0 => error.message = format!("{mount_point}: {}", cause.message),
-                _ if count < NAMED_IN_MESSAGE => {
-                    error.message.push_str(&format!("; {mount_point}: {}", cause.message));
-                }
-                NAMED_IN_MESSAGE => error.message.push_str("; and more"),
-                _ => {}
-            }
-        }
-        let outcome = match error {
-            Some(error) => ProbeOutcome::Failed(error),
-            None if self.mounts.is_empty() => {
-                ProbeOutcome::NotApplicable("no filesystem is mounted over a network".into())
-            }
-            None => ProbeOutcome::Answered,
-        };
-        ProbeReport {
-            probe: probe::REMOTE_FILESYSTEM,
-            outcome,
-            at: reports().map(|(_, report)| report.at).max().unwrap_or(self.listed_at),
-            took: reports().map(|(_, report)| report.took).max().unwrap_or_default(),
-        }
+        report_of(self.kept(), self.error.clone(), self.listed_at)
     }
 
     pub(super) fn pids(&self) -> impl Iterator<Item = u32> {
@@ -138,5 +101,59 @@ impl Mounts {
 
     pub(super) async fn stop(&mut self) {
         join_all(self.mounts.values_mut().map(|(_, lane)| lane.stop())).await;
+    }
+}
+
+/// A mount, marked if it does not answer.
+pub(crate) fn marked((facts, kept): (&Filesystem, Option<&Kept>)) -> Filesystem {
+    let unanswered = kept.and_then(|kept| match &kept.report.outcome {
+        ProbeOutcome::Failed(error) => Some(error.kind.as_str().to_owned()),
+        _ => None,
+    });
+    Filesystem { unanswered, ..facts.clone() }
+}
+
+/// A mount beyond the limit.
+pub(crate) fn unasked(facts: Filesystem) -> Filesystem {
+    let limit = format!("not asked: more than {MAX_REMOTE_MOUNTS} remote filesystems");
+    Filesystem { unanswered: Some(limit), ..facts }
+}
+
+/// One report for all mounts; the silent ones are named. `error` says why they are not even known.
+pub(crate) fn report_of<'a>(
+    mounts: impl Iterator<Item = (&'a Filesystem, Option<&'a Kept>)> + Clone,
+    mut error: Option<ProbeError>,
+    listed_at: Timestamp,
+) -> ProbeReport {
+    let none = mounts.clone().next().is_none();
+    let reports = mounts.filter_map(|(facts, kept)| Some((facts, &kept?.report)));
+    let silent = reports.clone().filter_map(|(facts, report)| match &report.outcome {
+        ProbeOutcome::Failed(error) => Some((&facts.mount_point, error)),
+        _ => None,
+    });
+    for (count, (mount_point, cause)) in silent.enumerate() {
+        let error =
+            error.get_or_insert_with(|| ProbeError { message: String::new(), ..cause.clone() });
+        match count {
+            0 => error.message = format!("{mount_point}: {}", cause.message),
+            _ if count < NAMED_IN_MESSAGE => {
+                error.message.push_str(&format!("; {mount_point}: {}", cause.message));
+            }
+            NAMED_IN_MESSAGE => error.message.push_str("; and more"),
+            _ => {}
+        }
+    }
+    let outcome = match error {
+        Some(error) => ProbeOutcome::Failed(error),
+        None if none => {
+            ProbeOutcome::NotApplicable("no filesystem is mounted over a network".into())
+        }
+        None => ProbeOutcome::Answered,
+    };
+    ProbeReport {
+        probe: probe::REMOTE_FILESYSTEM,
+        outcome,
+        at: reports.clone().map(|(_, report)| report.at).max().unwrap_or(listed_at),
+        took: reports.map(|(_, report)| report.took).max().unwrap_or_default(),
     }
 }

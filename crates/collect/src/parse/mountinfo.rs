@@ -86,7 +86,7 @@ fn is_read_only(options: &[u8]) -> bool {
 
 /// Undoes the kernel's `\040` for blanks, tabs, newlines and backslashes. A backslash that starts
 /// no three octal digits stands for itself.
-fn unescape(field: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn unescape(field: &[u8]) -> Cow<'_, [u8]> {
     if !field.contains(&b'\\') {
         return Cow::Borrowed(field);
     }

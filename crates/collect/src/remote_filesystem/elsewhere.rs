@@ -16,6 +16,7 @@ pub(crate) const MAX_REMOTE_MOUNTS: usize = 64;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RemoteMount {
     pub(crate) path: PathBuf,
+    pub(crate) device: (u32, u32),
     pub(crate) facts: Filesystem,
 }
 
