@@ -7,18 +7,22 @@
 //! `tracing` at all; secrets have a type of their own whose `Debug` is empty.
 
 mod day_limit;
+mod journal;
 mod one_line;
 
 use std::path::{Path, PathBuf};
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 use day_limit::DayLimit;
 use one_line::OneLine;
+
+pub use journal::{is_journal, priority};
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,10 +135,13 @@ fn build(options: &Options) -> Result<(AnySubscriber, Guard), TelemetryError> {
     let mut guard = Guard { filter: handle, dropped: Vec::new(), _writers: Vec::new() };
     let mut layers = Vec::new();
     let (terminal, colours) = terminal(options.stderr);
-    layers.push(layer(options.format, queue(terminal, &mut guard), colours));
+    let journal = options.stderr && is_journal(std::io::stderr());
+    let look = Look { format: options.format, colours, journal };
+    layers.push(layer(look, queue(terminal, &mut guard)));
     if let Some(path) = &options.log_file {
         let file = DayLimit::new(open_file(path)?, MAX_DAY_BYTES);
-        layers.push(layer(options.format, queue(file, &mut guard), false));
+        let look = Look { format: options.format, colours: false, journal: false };
+        layers.push(layer(look, queue(file, &mut guard)));
     }
     Ok((Box::new(Registry::default().with(filter).with(layers)), guard))
 }
@@ -179,18 +186,46 @@ type AnyLayer = Box<
         + Sync,
 >;
 
-fn layer(format: Format, writer: NonBlocking, colours: bool) -> AnyLayer {
-    match format {
-        Format::Text => {
-            fmt::layer().with_ansi(colours).with_writer(move || OneLine(writer.clone())).boxed()
+/// How lines are written to one place.
+#[derive(Clone, Copy)]
+struct Look {
+    format: Format,
+    colours: bool,
+    /// systemd's journal reads them: it has the time and the level for itself.
+    journal: bool,
+}
+
+fn layer<W>(look: Look, writer: W) -> AnyLayer
+where
+    W: std::io::Write + Clone + Send + Sync + 'static,
+{
+    let lines = LinesTo { writer, look };
+    let layer = fmt::layer().with_ansi(look.colours).with_writer(lines);
+    match look.format {
+        Format::Text if look.journal => layer.without_time().boxed(),
+        Format::Text => layer.boxed(),
+        Format::Json => {
+            layer.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
         }
-        Format::Json => fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_current_span(true)
-            .with_span_list(false)
-            .with_writer(writer)
-            .boxed(),
+    }
+}
+
+/// Hands out a writer for each line.
+struct LinesTo<W> {
+    writer: W,
+    look: Look,
+}
+
+impl<'a, W: std::io::Write + Clone + 'a> MakeWriter<'a> for LinesTo<W> {
+    type Writer = OneLine<W>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        OneLine { inner: self.writer.clone(), priority: "" }
+    }
+
+    fn make_writer_for(&'a self, meta: &tracing::Metadata<'_>) -> Self::Writer {
+        let priority = if self.look.journal { priority(*meta.level()) } else { "" };
+        OneLine { inner: self.writer.clone(), priority }
     }
 }
 

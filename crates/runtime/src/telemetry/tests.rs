@@ -59,6 +59,39 @@ fn a_message_cannot_pass_for_another_line() {
     assert!(!text.contains(['\r', '\u{1b}']), "{text}");
 }
 
+/// What is written for the journal.
+fn journal_of(log: impl FnOnce()) -> String {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("journal");
+    let look = Look { format: Format::Text, colours: false, journal: true };
+    let mut guard = Guard {
+        filter: reload::Layer::new(parse_level("info").expect("a level")).1,
+        dropped: Vec::new(),
+        _writers: Vec::new(),
+    };
+    let writer = queue(std::fs::File::create(&file).expect("a file"), &mut guard);
+    let (filter, _handle) = reload::Layer::new(parse_level("info").expect("a level"));
+    let subscriber = Registry::default().with(filter).with(vec![layer(look, writer)]);
+    tracing::subscriber::with_default(subscriber, log);
+    drop(guard);
+    std::fs::read_to_string(file).expect("text")
+}
+
+#[test]
+fn the_journal_is_told_how_bad_it_is_on_every_line() {
+    let text = journal_of(|| {
+        tracing::error!("it hangs");
+        tracing::warn!("two\n<0>lines");
+        tracing::info!("well");
+    });
+    let lines: Vec<_> = text.lines().collect();
+    let [error, warning, forged, info] = lines[..] else { panic!("{text}") };
+    assert!(error.starts_with("<3>") && error.ends_with("it hangs"), "{text}");
+    assert!(!error.contains("20"), "the journal has the time: {text}");
+    assert!(warning.starts_with("<4>") && forged.starts_with("<4>    <0>"), "{text}");
+    assert!(info.starts_with("<6>"), "{text}");
+}
+
 #[test]
 fn the_level_changes_while_running_and_a_bad_one_changes_nothing() {
     let directory = tempfile::tempdir().expect("a directory");
