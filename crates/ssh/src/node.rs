@@ -179,6 +179,7 @@ impl SshNode {
             link,
             conversation: &mut self.conversation,
             context,
+            awaited: Vec::new(),
             round_trip: None,
             pulse: Pulse::Unknown,
         };
@@ -186,32 +187,25 @@ impl SshNode {
         while let Some(Some(ended)) = talk.link.under_way.next().now_or_never() {
             talk.take(ended)?;
         }
-        let questions = talk.conversation.questions(context.clock.monotonic());
-        let mut awaited: Vec<Lane> =
-            questions.iter().filter(|question| question.awaited).map(|it| it.lane).collect();
-        for question in questions {
-            talk.link.dispatch(question);
-        }
+        talk.ask();
         let session = Arc::clone(&talk.link.session);
         let mut pulse = pin!(async {
             tokio::time::sleep(PULSE_AFTER).await;
             session.ping().await
         });
-        while !awaited.is_empty() {
+        while !talk.awaited.is_empty() {
             tokio::select! {
                 biased;
                 Some(ended) = talk.link.under_way.next() => {
-                    let (lane, given_back) = (ended.lane, matches!(ended.outcome, Outcome::NoChannel(_)));
-                    let waits = talk.take(ended)?;
-                    if !(given_back && waits) {
-                        awaited.retain(|other| *other != lane);
-                    }
+                    talk.take(ended)?;
+                    // An answer may tell of more that is to be asked.
+                    talk.ask();
                 }
                 alive = &mut pulse, if talk.pulse == Pulse::Unknown => {
                     talk.pulse = if alive { Pulse::Alive } else { Pulse::Dead };
                 }
                 () = &mut stop => {
-                    let host_is_late = awaited.contains(&Lane::Host);
+                    let host_is_late = talk.awaited.contains(&Lane::Host);
                     if host_is_late && !context.cancel.is_cancelled() {
                         talk.look_for_life(context.deadline)?;
                     }
@@ -236,15 +230,26 @@ struct Talk<'a> {
     link: &'a mut Link,
     conversation: &'a mut Conversation,
     context: &'a CollectContext,
+    awaited: Vec<Lane>,
     round_trip: Option<Duration>,
     pulse: Pulse,
 }
 
 impl Talk<'_> {
-    /// Takes in how a question ended; whether it waits for a free channel instead.
-    fn take(&mut self, ended: Ended) -> Result<bool, Trouble> {
+    /// Asks what is due.
+    fn ask(&mut self) {
+        for question in self.conversation.questions(self.context.clock.monotonic()) {
+            if question.awaited {
+                self.awaited.push(question.lane);
+            }
+            self.link.dispatch(question);
+        }
+    }
+
+    /// Takes in how a question ended.
+    fn take(&mut self, ended: Ended) -> Result<(), Trouble> {
         let Ended { lane, took, outcome, round_trip } = ended;
-        if lane == Lane::Host && round_trip.is_some() {
+        if lane == Lane::Host && self.round_trip.is_none() {
             self.round_trip = round_trip;
         }
         let answer = match outcome {
@@ -262,7 +267,7 @@ impl Talk<'_> {
             Outcome::NoShell(error) if lane == Lane::Host => return Err(error.into()),
             Outcome::NoShell(error) => Err(error),
             Outcome::NoChannel(question) => match self.link.wait(question) {
-                Ok(()) => return Ok(true),
+                Ok(()) => return Ok(()),
                 Err(error) if lane == Lane::Host => return Err(error.into()),
                 Err(error) => Err(error),
             },
@@ -270,8 +275,9 @@ impl Talk<'_> {
         };
         let now = self.context.clock.monotonic();
         let at = Timestamp::from_unix_ms(self.context.clock.now_ms());
+        self.awaited.retain(|other| *other != lane);
         self.conversation.take(lane, answer, took, now, at);
-        Ok(false)
+        Ok(())
     }
 
     /// The host's shell is late: is there a machine at all?

@@ -267,3 +267,6 @@ fn exchange_failed(place: &str, error: &russh::Error) -> ProbeError {
         error => trouble::malformed(format!("the key exchange with {place} failed: {error}")),
     }
 }
+
+#[cfg(test)]
+mod tests;

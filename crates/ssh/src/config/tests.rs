@@ -128,8 +128,8 @@ fn paths_and_tokens_are_replaced() {
         expect![[r#"
             a: host=real user=you port=7 keys=/home/me/.ssh/you@real:7-a-me,/home/me/my key,/k% only=true agent=/home/me/agent known=/home/me/.ssh/k1,/home/me/.ssh/k2 global=
             b: keys=/home/me/relative no-keys= agent=none
-            c: error: /home/me/.ssh/config:16: %q in "~/%q" stands for nothing here
-            d: error: /home/me/.ssh/config:19: "%h%" ends with a single %
+            c: error: /home/me/.ssh/config:18: %q in "~/%q" stands for nothing here
+            d: error: /home/me/.ssh/config:21: "%h%" ends with a single %
         "#]],
     );
 }

@@ -41,7 +41,7 @@ fn ways_go_over_the_hosts_that_are_written() {
         ("plain", "me@plain:22"),
         ("both", "me@gate2:22 > me@both:22"),
         ("uri", "u@h:9 > me@uri:22"),
-        ("command", "/config:13 sets a ProxyCommand for command, which is not executed"),
+        ("command", "/config:12 sets a ProxyCommand for command, which is not executed"),
         (
             "circle",
             "more than 8 hosts to jump over on the way to circle: does ProxyJump go in a circle?",
@@ -49,7 +49,7 @@ fn ways_go_over_the_hosts_that_are_written() {
         ("odd", "\"a@:x\" is no host to jump over (ProxyJump of odd)"),
         (
             "wrong",
-            "the SSH config has a mistake: /config:24: Port \"x\" is no number from 1 to 65535",
+            "the SSH config has a mistake: /config:23: Port \"x\" is no number from 1 to 65535",
         ),
         ("", "the node has no host to connect to"),
     ] {
