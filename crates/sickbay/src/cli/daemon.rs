@@ -13,7 +13,7 @@ use super::{Context, Failure, Outcome, Paint, block_on, exit_code, format, print
 use crate::config::{Loaded, is_root};
 use crate::daemon::background;
 use crate::daemon::pidfile::{self, ProcessIdentity};
-use crate::daemon::systemd::{self, Scope, UNIT};
+use crate::daemon::systemd::{self, Manager, Scope, UNIT, UnitStatus};
 
 /// How long a start may take until the hub is ready.
 const START_DEADLINE: Duration = Duration::from_secs(30);
@@ -96,7 +96,8 @@ pub(crate) fn run(context: &Context, options: DaemonOptions) -> Outcome {
     let asks = matches!(options.command, DaemonCommand::Status { .. } | DaemonCommand::Stop);
     let loaded =
         if asks { context.load_config_to_ask() } else { context.load_config(Vec::new())? };
-    let service = Service { context, loaded, scope };
+    let manager = Manager::new(scope, &context.environment);
+    let service = Service { context, loaded, scope, manager };
     match options.command {
         DaemonCommand::Start { background } => service.start(background),
         DaemonCommand::Stop => service.stop(),
@@ -111,14 +112,17 @@ struct Service<'a> {
     context: &'a Context,
     loaded: Loaded,
     scope: Scope,
+    manager: Manager,
 }
 
 /// Who keeps the hub running.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Keeper {
-    Systemd,
+    Systemd(UnitStatus),
     Background(ProcessIdentity),
     Nobody,
+    /// systemd runs and does not answer; why.
+    Unanswered(String),
 }
 
 impl Service<'_> {
@@ -130,10 +134,30 @@ impl Service<'_> {
         if let Some(process) = pidfile::running(self.data_dir()) {
             return Keeper::Background(process);
         }
-        if systemd::is_running() && systemd::active_state(self.scope).is_some() {
-            return Keeper::Systemd;
+        if !systemd::is_running() {
+            return Keeper::Nobody;
         }
-        Keeper::Nobody
+        match self.manager.unit() {
+            Ok(Some(unit)) => Keeper::Systemd(unit),
+            Ok(None) => Keeper::Nobody,
+            Err(why) => Keeper::Unanswered(why),
+        }
+    }
+
+    fn unanswered(&self, why: &str) -> Failure {
+        let whose = match self.scope {
+            Scope::System => "systemd",
+            Scope::User => "your own systemd",
+        };
+        let failure =
+            Failure::new(exit_code::UNAVAILABLE, format!("{whose} does not answer: {why}"));
+        match self.scope {
+            Scope::System => failure,
+            Scope::User => failure.hint(
+                "it runs while you are logged in, or always after `loginctl enable-linger`; \
+                 `sickbay daemon start --background` starts the hub without it",
+            ),
+        }
     }
 
     fn start(&self, background: bool) -> Outcome {
@@ -146,7 +170,13 @@ impl Service<'_> {
                 )
                 .hint("`sickbay daemon status` tells more"))
             }
-            Keeper::Systemd if !background => self.ask_systemd("start", "started"),
+            Keeper::Systemd(unit) if !background && unit.state == "active" => {
+                let text = format!("the hub runs already, by systemd ({})\n", self.scope.as_str());
+                self.context.terminal.print(&text)?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Keeper::Systemd(_) if !background => self.ask_systemd("start", "started"),
+            Keeper::Unanswered(why) if !background => Err(self.unanswered(&why)),
             _ if !background && systemd::is_running() => {
                 Err(Failure::new(exit_code::NOT_FOUND, "the service is not installed").hint(
                     "`sickbay daemon install` installs and starts it; `sickbay daemon start \
@@ -158,18 +188,31 @@ impl Service<'_> {
     }
 
     fn ask_systemd(&self, verb: &str, done: &str) -> Outcome {
-        let output = systemd::systemctl(self.scope, &[verb, UNIT])?;
-        if !output.status.success() {
-            let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-            let user = if self.scope == Scope::User { "--user " } else { "" };
-            return Err(Failure::new(
-                exit_code::UNAVAILABLE,
-                format!("systemd did not {verb} {UNIT}: {why}"),
-            )
-            .hint(format!("journalctl {user}-u {UNIT} -n 50 shows its log")));
-        }
+        self.change_unit(verb)?;
         self.context.terminal.print(&format!("{done} by systemd ({})\n", self.scope.as_str()))?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Has systemd start, stop or restart the unit; a failure says what the hub said.
+    fn change_unit(&self, verb: &str) -> Result<(), Failure> {
+        if verb != "stop" {
+            // What failed too often is not started before; where nothing failed this does nothing.
+            let _ = self.manager.systemctl(&["reset-failed", UNIT])?;
+        }
+        let output = self.manager.systemctl(&[verb, UNIT])?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let unit = self.manager.unit().ok().flatten().unwrap_or_default();
+        let said = unit.invocation.as_deref().map(|run| self.manager.logged(run));
+        let why = match said.filter(|said| !said.is_empty()) {
+            Some(said) => format!("\n{said}"),
+            None => format!(" {}", String::from_utf8_lossy(&output.stderr).trim()),
+        };
+        let code = unit.exit_status.filter(|&code| code != 0).unwrap_or(exit_code::UNAVAILABLE);
+        let user = if self.scope == Scope::User { "--user " } else { "" };
+        Err(Failure::new(code, format!("systemd did not {verb} {UNIT}:{why}"))
+            .hint(format!("`journalctl {user}-u {UNIT} -n 50` shows its log")))
     }
 
     /// What the started process is told: as this command was told.
@@ -225,7 +268,12 @@ impl Service<'_> {
 
     fn stop(&self) -> Outcome {
         match self.keeper() {
-            Keeper::Systemd => self.ask_systemd("stop", "stopped"),
+            Keeper::Systemd(unit) if matches!(unit.state.as_str(), "inactive" | "failed") => {
+                self.context.terminal.print("the hub does not run\n")?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Keeper::Systemd(_) => self.ask_systemd("stop", "stopped"),
+            Keeper::Unanswered(why) => Err(self.unanswered(&why)),
             Keeper::Background(process) => {
                 self.stop_background(&process)?;
                 self.context.terminal.print("stopped\n")?;
@@ -270,12 +318,12 @@ impl Service<'_> {
 
     fn restart(&self) -> Outcome {
         match self.keeper() {
-            Keeper::Systemd => self.ask_systemd("restart", "restarted"),
+            Keeper::Systemd(_) => self.ask_systemd("restart", "restarted"),
             Keeper::Background(process) => {
                 self.stop_background(&process)?;
                 self.start_background()
             }
-            Keeper::Nobody => self.start(false),
+            Keeper::Nobody | Keeper::Unanswered(_) => self.start(false),
         }
     }
 
@@ -284,8 +332,10 @@ impl Service<'_> {
         let client = Client::new(self.context, &self.loaded.settings)?;
         let hub = block_on(async { Ok(client.get::<HubStatus>("/api/v1/hub", &[]).await) })?;
         let (manager, state) = match &keeper {
-            Keeper::Systemd => {
-                let state = systemd::active_state(self.scope).unwrap_or_default();
+            Keeper::Systemd(unit) => {
+                let other = hub.as_ref().ok().filter(|hub| unit.pid != Some(hub.pid));
+                let other = other.map(|hub| format!("; process {} is another hub", hub.pid));
+                let state = format!("{}{}", unit.state, other.unwrap_or_default());
                 (format!("systemd ({})", self.scope.as_str()), state)
             }
             Keeper::Background(process) => {
@@ -295,8 +345,16 @@ impl Service<'_> {
                 ("none, started by hand".to_owned(), "runs".to_owned())
             }
             Keeper::Nobody => ("none".to_owned(), "not running".to_owned()),
+            Keeper::Unanswered(why) => {
+                (format!("systemd ({})", self.scope.as_str()), format!("does not answer: {why}"))
+            }
         };
-        let running = hub.is_ok() || matches!(keeper, Keeper::Background(_)) || state == "active";
+        let kept = match &keeper {
+            Keeper::Systemd(unit) => unit.state == "active",
+            Keeper::Background(_) => true,
+            Keeper::Nobody | Keeper::Unanswered(_) => false,
+        };
+        let running = hub.is_ok() || kept;
         let code = if running { ExitCode::SUCCESS } else { ExitCode::from(NOT_RUNNING) };
         if json {
             let answer = serde_json::json!({
@@ -400,12 +458,17 @@ impl Service<'_> {
                 "`sickbay daemon start` runs the hub in the background; `--print` shows the unit",
             ));
         }
-        if let Keeper::Background(process) = self.keeper() {
-            let message = format!("the hub runs in the background, as process {}", process.pid);
-            return Err(
-                Failure::new(exit_code::HELD, message).hint("`sickbay daemon stop` stops it")
-            );
-        }
+        let before = match self.keeper() {
+            Keeper::Background(process) => {
+                let message = format!("the hub runs in the background, as process {}", process.pid);
+                return Err(
+                    Failure::new(exit_code::HELD, message).hint("`sickbay daemon stop` stops it")
+                );
+            }
+            Keeper::Unanswered(why) => return Err(self.unanswered(&why)),
+            Keeper::Systemd(unit) => Some(unit),
+            Keeper::Nobody => None,
+        };
         let file = self.unit_file()?;
         let failed = |error: std::io::Error| {
             let code = match error.kind() {
@@ -414,14 +477,25 @@ impl Service<'_> {
             };
             Failure::new(code, format!("cannot write {}: {error}", file.display()))
         };
-        if let Some(directory) = file.parent() {
-            std::fs::create_dir_all(directory).map_err(failed)?;
+        let same_text = std::fs::read_to_string(&file).is_ok_and(|old| old == text);
+        let same_program = before.and_then(|unit| unit.pid);
+        let same_program = same_program.is_some_and(|pid| systemd::runs_file(pid, &program));
+        if !same_text {
+            if let Some(directory) = file.parent() {
+                std::fs::create_dir_all(directory).map_err(failed)?;
+            }
+            std::fs::write(&file, text).map_err(failed)?;
         }
-        std::fs::write(&file, text).map_err(failed)?;
         self.must(&["daemon-reload"])?;
-        self.must(&["enable", "--now", UNIT])?;
-        let mut said = format!("installed {} and started it\n", file.display());
-        if self.scope == Scope::User {
+        self.must(&["enable", UNIT])?;
+        let mut said = if same_text && same_program {
+            format!("{} is installed and runs already\n", file.display())
+        } else {
+            // A hub that runs would go on as it was installed before.
+            self.change_unit("restart")?;
+            format!("installed {} and started it\n", file.display())
+        };
+        if self.scope == Scope::User && !systemd::lingers(&self.context.environment) {
             said.push_str("it stops when you log out, unless you run: loginctl enable-linger\n");
         }
         self.context.terminal.print(&said)?;
@@ -444,6 +518,8 @@ impl Service<'_> {
         })?;
         if systemd::is_running() {
             self.must(&["daemon-reload"])?;
+            // A failure is not remembered for a unit that is gone.
+            let _ = self.manager.systemctl(&["reset-failed", UNIT])?;
         }
         let text = format!(
             "removed {}; the data in {} stays\n",
@@ -464,7 +540,7 @@ impl Service<'_> {
     }
 
     fn must(&self, arguments: &[&str]) -> Result<(), Failure> {
-        let output = systemd::systemctl(self.scope, arguments)?;
+        let output = self.manager.systemctl(arguments)?;
         if output.status.success() {
             return Ok(());
         }

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 
 use sickbay_model::{Level, Status};
+use sickbay_runtime::telemetry::{is_journal, priority};
 
 use crate::environment::Environment;
 
@@ -150,7 +151,13 @@ impl Terminal {
 
 /// Writes to standard error; where that fails there is nobody to tell.
 pub fn complain(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let mut stderr = io::stderr().lock();
+    let failed = text.starts_with("error:");
+    let level = if failed { tracing::Level::ERROR } else { tracing::Level::WARN };
+    let priority = if is_journal(&stderr) { priority(level) } else { "" };
+    for line in text.lines() {
+        let _ = writeln!(stderr, "{priority}{line}");
+    }
 }
 
 fn width(environment: &Environment, interactive: bool) -> usize {

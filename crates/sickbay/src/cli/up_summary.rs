@@ -10,6 +10,7 @@ use sickbay_wire::v1::{InventoryView, ResourceDetail};
 use super::table::{Cell, Table};
 use super::{Context, Paint, format, render, safe};
 use crate::config::Loaded;
+pub(crate) use crate::daemon::notify::is_settled;
 
 /// How many filesystems and interfaces are named; the page has them all.
 const MAX_NAMED: usize = 4;
@@ -52,19 +53,6 @@ pub(crate) fn findings(context: &Context, snapshot: &FleetSnapshot) -> String {
     let hint = "\nCtrl-C stops it. `sickbay explain` tells more.\n";
     text.push_str(&context.terminal.paint(Paint::Dim, hint));
     text
-}
-
-/// Whether every node was looked at often enough to be judged in full: some readings are
-/// differences, and some probes take a while.
-pub(crate) fn is_settled(snapshot: &FleetSnapshot) -> bool {
-    let mut nodes =
-        snapshot.resources.values().filter(|detail| detail.summary.kind == Kind::Node).peekable();
-    nodes.peek().is_some()
-        && nodes.all(|node| {
-            let latency = node.probes.iter().any(|probe| probe.probe == "latency");
-            let torch = node.probes.iter().any(|probe| probe.probe == "torch");
-            latency && torch && render::reading(node, "cpu_used_percent", "").is_some()
-        })
 }
 
 fn found(context: &Context, node: &ResourceDetail, gpus: &[ResourceDetail]) -> String {

@@ -39,6 +39,16 @@ fn exit_codes_and_words() {
 }
 
 #[test]
+fn a_machine_without_ca_certificates_can_ask_its_own_hub() {
+    let place = Place::new();
+    let mut command = place.command(&["daemon", "status"]);
+    let output = command.env("SSL_CERT_FILE", "/nowhere").env("SSL_CERT_DIR", "/nowhere").output();
+    let output = output.unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", errors(&output));
+    assert!(text(&output).contains("not running"));
+}
+
+#[test]
 fn every_command_has_a_manual_page() {
     let place = Place::new();
     let dir = place.dir.path().join("man");
