@@ -24,6 +24,7 @@ const FAMILIES: &[family::Family] = &[
     ("host", host),
     ("processes", processes),
     ("amd", fuzzing::amd),
+    ("nvidia-smi", fuzzing::nvidia_smi),
     ("echo", fuzzing::echo),
     ("answers", fuzzing::answers),
 ];

@@ -5,19 +5,20 @@ use sickbay_model::catalogue;
 use super::{Answers, NvidiaSmi, fields, wanted_fields};
 use crate::{Fetched, Roots, Sample};
 
-/// The first line says which fields were asked for, by their numbers in the table; what follows is
-/// the answer about GPUs up to a zero byte, about processes up to the next, about remapped rows.
+/// The answer about GPUs up to a zero byte, about processes up to the next, then about remapped rows.
 pub(crate) fn any_bytes(bytes: &[u8]) {
     let chosen = wanted_fields(bytes);
     assert!(chosen.iter().all(|name| fields::of_name(name).is_some()));
     let everything = fields::everything();
-    let (choice, text) = bytes.split_first().unwrap_or((&0, bytes));
-    let chosen: Vec<_> = match choice % 3 {
+    let first_line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let cells = first_line.iter().filter(|&&byte| byte == b',').count() + 1;
+    let chosen: Vec<_> = match bytes.len() % 3 {
         0 => everything,
-        1 => everything.into_iter().step_by(2).collect(),
+        // As many as the first line has, so that it is a row.
+        1 => everything.into_iter().take(cells).collect(),
         _ => vec!["name", "index", "uuid", "count", "pci.bus_id", "power.draw"],
     };
-    let mut parts = text.split(|&byte| byte == 0);
+    let mut parts = bytes.split(|&byte| byte == 0);
     let answers = Answers {
         fields: &chosen,
         gpus: parts.next().unwrap_or_default(),

@@ -344,10 +344,16 @@ fn without_the_program_hardware_decides() {
 }
 
 #[test]
-fn what_holds_for_any_bytes_holds_for_these() {
-    for text in
-        [&b""[..], b"\x00", b"\x02X, 0, GPU-0, 1, 00000000:00:00.0, 1\n\x0000000000:00:00.0, 1, 1"]
-    {
-        any::any_bytes(text);
+fn answers_that_break_off_or_are_damaged_break_no_promise() {
+    let fixtures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/gpu/nvidia-smi");
+    for machine in ["h100-mig", "gpu-lost", "t4"] {
+        let file = |name: &str| std::fs::read(format!("{fixtures}/{machine}/{name}")).unwrap();
+        let text = [file("gpus.txt"), file("apps.txt")].join(&0);
+        for end in (0..text.len()).step_by(5) {
+            any::any_bytes(&text[..end]);
+            let mut damaged = text.clone();
+            damaged[end] = b"\0\n,[]x9\xff-."[end % 10];
+            any::any_bytes(&damaged);
+        }
     }
 }
