@@ -58,7 +58,12 @@ pub(super) fn unanswered(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut 
         let probe = input.probes.at(slot);
         let reason = match probe.no_answer_reason(slot) {
             Some(reason) => reason,
-            None if probe.answered() && MUST_DELIVER.contains(&kind) && !input.first => {
+            // A report of earlier that is repeated need not bring its readings along: it stands.
+            None if probe.answered()
+                && probe.fresh
+                && MUST_DELIVER.contains(&kind)
+                && !input.first =>
+            {
                 if judge.is_answered(kind) {
                     continue;
                 }

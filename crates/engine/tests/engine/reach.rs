@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sickbay_engine::PaceMemory;
-use sickbay_engine::{Assessment, Excuse, excuse, next_interval};
+use sickbay_engine::{Assessment, Excuse, assess, excuse, next_interval};
 use sickbay_model::catalogue as metric;
 use sickbay_model::{EventKind, Level, ProbeErrorKind, ResourceId, Status, probe};
 
@@ -250,4 +250,19 @@ fn what_is_worse_after_an_excuse_is_told() {
     assert_eq!(story.told(), []);
     run(&mut story, "...");
     assert_eq!(story.told(), [HealthCheckPassed, LevelChanged, ReadinessChanged]);
+}
+
+#[test]
+fn a_repeated_report_without_its_readings_changes_nothing() {
+    let mut story = known();
+    let before = story.step();
+    let mut without = story.node.clone();
+    without.unset_of(metric::CPU_USED, "").unset_of(metric::MEMORY_USED, "");
+    let mut repeated = without.observe(story.at.plus(Duration::from_secs(5)));
+    for report in &mut repeated.probes {
+        report.at = if report.probe == probe::REACHABLE { report.at } else { story.at };
+    }
+    let verdict = assess(&story.policy, &mut story.memory, &repeated);
+    assert_eq!((verdict.level, verdict.score.score), (before.level, before.score.score));
+    assert_eq!(verdict.events, []);
 }
