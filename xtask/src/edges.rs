@@ -59,6 +59,7 @@ const RULES: &[Rule] = &[
         ],
         never: &["clap", "rusqlite", "russh"],
     },
+    Rule { name: "sickbay-sim-fleet", ours: &[], never: &["axum", "rusqlite"] },
     Rule { name: "sickbay-sim-nvml", ours: &[], never: &["tokio"] },
     Rule {
         name: "sickbay",
