@@ -16,13 +16,23 @@ pub use terminal::{Paint, Reader, Terminal, columns, complain, cut, safe, wrap};
 mod format;
 
 mod client;
+mod fleet_table;
+mod keeper;
 mod live;
+mod node_arguments;
 mod parse;
 mod plot;
 mod render;
+mod stored_node;
+mod sweep;
+mod sweep_progress;
 mod table;
+mod watched;
 
+mod add;
+mod breaker;
 mod check;
+mod check_fleet;
 mod completions;
 mod config;
 mod daemon;
@@ -30,9 +40,14 @@ mod db;
 mod events;
 mod explain;
 mod health;
+mod health_fleet;
 mod history;
+mod list;
 mod man;
+mod nodes;
+mod nodes_import;
 mod port_owner;
+mod remove;
 mod up;
 mod up_reload;
 mod up_summary;
@@ -68,6 +83,7 @@ const AFTER_HELP: &str = "\
 Start here:
   sickbay up                        watch this machine and serve the page
   sickbay check                     look at this machine now, without a hub
+  sickbay add node gpu-07           watch another machine, over SSH
   sickbay explain                   why is the score what it is?
 
 Exit codes:
@@ -95,6 +111,11 @@ enum Command {
     Check(check::CheckOptions),
     Health(health::HealthOptions),
     Explain(explain::ExplainOptions),
+    Add(add::AddOptions),
+    Remove(remove::RemoveOptions),
+    List(list::ListOptions),
+    Nodes(nodes::NodesOptions),
+    Breaker(breaker::BreakerOptions),
     History(history::HistoryOptions),
     Events(events::EventsOptions),
     Daemon(daemon::DaemonOptions),
@@ -215,6 +236,11 @@ fn run(command: Command, context: &Context) -> Outcome {
         Command::Check(options) => check::run(context, &options),
         Command::Health(options) => health::run(context, &options),
         Command::Explain(options) => explain::run(context, &options),
+        Command::Add(options) => add::run(context, options),
+        Command::Remove(options) => remove::run(context, &options),
+        Command::List(options) => list::run(context, &options),
+        Command::Nodes(options) => nodes::run(context, options),
+        Command::Breaker(options) => breaker::run(context, &options),
         Command::History(options) => history::run(context, &options),
         Command::Events(options) => events::run(context, &options),
         Command::Daemon(options) => daemon::run(context, options),

@@ -8,6 +8,8 @@ pub mod environment;
 
 pub mod config;
 
+pub mod inventory;
+
 pub mod daemon;
 
 pub mod cli;

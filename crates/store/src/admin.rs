@@ -11,7 +11,8 @@ use crate::connection::{Place, bytes_on_disk, files_of, move_aside};
 use crate::lock::{DirectoryLock, LockError, is_held};
 use crate::open::{Identified, OpenError, create_private, quick_check, refuse_foreign};
 use crate::options::{DATABASE_FILE, Retention, WallClock};
-use crate::read::meta_number;
+use crate::batch::StoredNode;
+use crate::read::{self, meta_number};
 use crate::schema::{APPLICATION_ID, Identity, migrate};
 use crate::writer::{CLEAN_SHUTDOWN, Swept, put_meta, sweep_step, vacuum};
 
@@ -21,6 +22,9 @@ const PAGES_PER_STEP: i32 = 512;
 const MAX_BACKUP_STEPS: usize = 10_000_000;
 /// How long a backup waits while the database is locked.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
+/// The schema version from which on added nodes are kept.
+const NODES_SINCE_VERSION: i64 = 2;
 
 /// An operation that failed.
 #[derive(Debug, thiserror::Error)]
@@ -175,6 +179,24 @@ fn read_stats(connection: &Connection, path: &Path, in_use: bool) -> rusqlite::R
         check_changes: number("SELECT count(*) FROM check_change")?,
         open_alerts: number("SELECT count(*) FROM health_alerts WHERE resolved = 0")?,
     })
+}
+
+/// The nodes that were added at run time, by name. Works while the hub runs; none if there is no
+/// database yet, or one of a version that knew no such nodes.
+///
+/// # Errors
+/// When the file is not ours or does not answer.
+pub fn nodes(data_dir: &Path) -> Result<Vec<StoredNode>, AdminError> {
+    if !data_dir.join(DATABASE_FILE).is_file() {
+        return Ok(Vec::new());
+    }
+    let path = existing(data_dir)?;
+    let connection = reader(&path)?;
+    let identity = Identity::read(&connection).map_err(failed("reading", &path))?;
+    if identity.version < NODES_SINCE_VERSION {
+        return Ok(Vec::new());
+    }
+    read::nodes(&connection).map_err(failed("reading", &path))
 }
 
 /// Enforces retention now. Refused while another process has the store open (it does this itself).

@@ -1,4 +1,4 @@
-//! `sickbay check`: look at this machine now, without a hub.
+//! `sickbay check`: look at machines now, without a hub: this one, or others over SSH.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -7,49 +7,88 @@ use clap::Args;
 use sickbay_model::{Level, Status};
 use sickbay_wire::v1::{Page, ResourceDetail};
 
-use super::{Context, Failure, Outcome, block_on, format, live, print_json, render, safe};
+use super::{
+    Context, Failure, Outcome, block_on, check_fleet, format, live, print_json, render, safe,
+};
 
-/// Look at this machine now; needs no hub
+/// Look at this machine now, or at others over SSH; needs no hub
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  sickbay check                     a table for people
+  sickbay check                     this machine
+  sickbay check gpu-07 ada@10.0.0.9 others over SSH, watched or not
+  sickbay check rack=7              the watched nodes with this label
+  sickbay check --all               every watched node, and this machine
   sickbay check --findings          only what is not healthy, with what to do
   sickbay check --json | jq '.items[0].score'
   sickbay check --plugin            one line with performance data, for Nagios and its kin
   sickbay check --ready && srun …   a gate in front of a job
 
-The exit code is the verdict in every form: 0 healthy, 1 degraded, 2 unhealthy or
-critical, 3 unknown. With --ready: 0 ready for work, 2 not ready.")]
+The exit code is the worst verdict in every form: 0 healthy, 1 degraded, 2 unhealthy
+or critical, 3 unknown. With --ready: 0 all ready for work, 2 not.")]
 pub(crate) struct CheckOptions {
+    /// Nodes by name, or LABEL=VALUE; without any, this machine
+    #[arg(value_name = "NODE|LABEL=VALUE", conflicts_with = "all")]
+    pub(crate) nodes: Vec<String>,
+    /// Look at every watched node, and at this machine
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// How long one node may take
+    #[arg(long, value_name = "DURATION", value_parser = super::parse::duration)]
+    pub(crate) timeout: Option<std::time::Duration>,
+    /// How many nodes are asked at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub(crate) concurrency: Option<u16>,
     /// Print JSON: the API's resources, the node first
     #[arg(long, conflicts_with_all = ["plugin", "findings"])]
-    json: bool,
+    pub(crate) json: bool,
     /// Print the Nagios plugin form: one line with performance data, then the findings
     #[arg(long, conflicts_with = "findings")]
-    plugin: bool,
+    pub(crate) plugin: bool,
     /// Print only what is not healthy, with evidence and advice
     #[arg(long)]
-    findings: bool,
+    pub(crate) findings: bool,
     /// Let the exit code say whether work may be started here
     #[arg(long)]
-    ready: bool,
+    pub(crate) ready: bool,
 }
 
 pub(crate) fn run(context: &Context, options: &CheckOptions) -> Outcome {
     let loaded = context.load_config(Vec::new())?;
     let settings = &loaded.settings;
+    if options.all || !options.nodes.is_empty() {
+        return check_fleet::run(context, settings, options);
+    }
     // A gate in front of a job waits for the answer; a person wants to see something at once.
     let patience = match options.ready {
         true => live::PATIENCE.max(settings.hub.local.torch.timeout),
         false => live::PATIENCE,
     };
-    let details = block_on(live::look(context, settings, patience))?;
+    let look = live::look(context, settings, patience);
+    let details = block_on(async {
+        match options.timeout {
+            Some(limit) => tokio::time::timeout(limit, look).await.unwrap_or_else(|_| {
+                let limit = format::duration(limit);
+                let message = format!("this machine could not be looked at within {limit}");
+                Err(Failure::new(Level::Unknown.exit_code(), message))
+            }),
+            None => look.await,
+        }
+    })?;
+    show_one(context, options, &details)
+}
+
+/// One machine in full.
+pub(crate) fn show_one(
+    context: &Context,
+    options: &CheckOptions,
+    details: &[ResourceDetail],
+) -> Outcome {
     let (node, gpus) =
-        details.split_first().ok_or_else(|| Failure::internal("this machine was not found"))?;
+        details.split_first().ok_or_else(|| Failure::internal("the machine was not found"))?;
     let code = exit_code(node, options.ready);
     if options.json {
-        print_json(context, &Page { items: details.clone(), next_cursor: None })?;
+        print_json(context, &Page { items: details.to_vec(), next_cursor: None })?;
     } else if options.plugin {
         context.terminal.print(&plugin(node, gpus, options.ready))?;
     } else {
@@ -68,15 +107,25 @@ fn exit_code(node: &ResourceDetail, ready: bool) -> u8 {
     }
 }
 
-/// The Nagios plugin form: `SICKBAY OK - text | 'label'=value;warning;critical;min;max`, then a line
-/// for each finding. A `|` in a text would begin performance data, so it is replaced.
-fn plugin(node: &ResourceDetail, gpus: &[ResourceDetail], ready: bool) -> String {
-    let word = match exit_code(node, ready) {
+/// The plugin convention's word for an exit code.
+pub(crate) fn plugin_word(code: u8) -> &'static str {
+    match code {
         0 => "OK",
         1 => "WARNING",
         2 => "CRITICAL",
         _ => "UNKNOWN",
-    };
+    }
+}
+
+/// A text without what would begin performance data.
+pub(crate) fn clean(text: &str) -> String {
+    safe(text).replace('|', "/")
+}
+
+/// The Nagios plugin form: `SICKBAY OK - text | 'label'=value;warning;critical;min;max`, then a line
+/// for each finding. A `|` in a text would begin performance data, so it is replaced.
+fn plugin(node: &ResourceDetail, gpus: &[ResourceDetail], ready: bool) -> String {
+    let word = plugin_word(exit_code(node, ready));
     let score = node.summary.score;
     let shown = score.map_or_else(|| "no score".to_owned(), |score| format!("score {score:.1}"));
     let readiness = match node.summary.ready {
@@ -84,7 +133,6 @@ fn plugin(node: &ResourceDetail, gpus: &[ResourceDetail], ready: bool) -> String
         Some(false) => ", not ready",
         None => "",
     };
-    let clean = |text: &str| safe(text).replace('|', "/");
     let mut text = format!(
         "SICKBAY {word} - {} {}, {shown}{readiness}: {}",
         clean(&node.summary.id),

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
 use reqwest::{Method, Response, StatusCode, Url};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sickbay_hub::{Secret, TlsSettings};
 use sickbay_wire::problem::Problem;
+use sickbay_wire::v1::Page;
 
 use super::{Context, Failure, exit_code, safe};
 use crate::config::{Settings, read_secret_file};
@@ -21,6 +23,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 /// The largest answer that is read, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// Items of one page of a list, and the most pages that are read.
+const PAGE_ITEMS: usize = 1000;
+const MAX_PAGES: usize = 1000;
+/// How often a hub that is asked too often is asked again, and after what time.
+const MAX_BUSY_TRIES: u32 = 60;
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
 /// A hub that can be asked.
 #[derive(Clone, Debug)]
@@ -28,6 +36,7 @@ pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
     token: Option<Secret>,
+    named: bool,
 }
 
 /// Why a hub has no answer.
@@ -110,7 +119,12 @@ impl Client {
         let http = builder
             .build()
             .map_err(|error| Failure::internal(format!("cannot make an HTTP client: {error}")))?;
-        Ok(Self { http, base, token })
+        Ok(Self { http, base, token, named: named.is_some() })
+    }
+
+    /// Whether somebody named this hub, rather than the configuration.
+    pub(crate) fn is_named(&self) -> bool {
+        self.named
     }
 
     /// Where it asks.
@@ -146,11 +160,7 @@ impl Client {
         };
         match tokio::time::timeout(ANSWER_TIMEOUT, work).await {
             Ok(answer) => answer,
-            Err(_) => Err(AskError::Strange(format!(
-                "the hub at {} did not answer within {} s",
-                self.address(),
-                ANSWER_TIMEOUT.as_secs()
-            ))),
+            Err(_) => Err(self.too_late()),
         }
     }
 
@@ -176,21 +186,96 @@ impl Client {
         }))
     }
 
+    /// Asks for every item of a list, page by page.
+    pub(crate) async fn get_all<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<Vec<T>, AskError> {
+        let mut items = Vec::new();
+        let mut cursor = None;
+        for _ in 0..MAX_PAGES {
+            let mut query = query.to_vec();
+            query.push(("limit", PAGE_ITEMS.to_string()));
+            query.extend(cursor.map(|cursor| ("cursor", cursor)));
+            let page: Page<T> = self.get(path, &query).await?;
+            items.extend(page.items);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                return Ok(items);
+            }
+        }
+        Err(AskError::Strange(format!("the list at {path} of {} has no end", self.address())))
+    }
+
+    /// Changes something: sends a request and reads whatever is answered. A hub that is asked too
+    /// often is given the time that it wants.
+    pub(crate) async fn change(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<Vec<u8>, AskError> {
+        let json = |error: serde_json::Error| AskError::Strange(error.to_string());
+        let body = body.map(serde_json::to_vec).transpose().map_err(json)?;
+        let mut tries = 0;
+        loop {
+            let mut request = self.request(method.clone(), path, &[], "application/json");
+            if let Some(body) = &body {
+                request = request.header("content-type", "application/json").body(body.clone());
+            }
+            let work = async { self.read(self.dispatch(request).await?).await };
+            let answer = tokio::time::timeout(ANSWER_TIMEOUT, work).await;
+            match answer.unwrap_or_else(|_| Err(self.too_late())) {
+                Err(AskError::Problem(problem))
+                    if problem.status == StatusCode::TOO_MANY_REQUESTS.as_u16()
+                        && tries < MAX_BUSY_TRIES =>
+                {
+                    tries += 1;
+                    tokio::time::sleep(BUSY_PAUSE).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    fn too_late(&self) -> AskError {
+        AskError::Strange(format!(
+            "the hub at {} did not answer within {} s",
+            self.address(),
+            ANSWER_TIMEOUT.as_secs()
+        ))
+    }
+
     async fn send(
         &self,
         path: &str,
         query: &[(&str, String)],
         accept: &str,
     ) -> Result<Response, AskError> {
+        self.dispatch(self.request(Method::GET, path, query, accept)).await
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, String)],
+        accept: &str,
+    ) -> reqwest::RequestBuilder {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let mut request = self.http.request(Method::GET, url).header("accept", accept);
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token.expose());
+        let request = self.http.request(method, url).header("accept", accept);
+        match &self.token {
+            Some(token) => request.bearer_auth(token.expose()),
+            None => request,
         }
+    }
+
+    async fn dispatch(&self, request: reqwest::RequestBuilder) -> Result<Response, AskError> {
         request.send().await.map_err(|error| AskError::NoHub {
             address: self.address().to_owned(),
             reason: reason(&error),

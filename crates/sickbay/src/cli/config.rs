@@ -8,8 +8,8 @@ use clap::{Args, Subcommand};
 
 use super::{Context, Failure, Outcome, Paint, exit_code, format, print_json, safe};
 use crate::config::{
-    Settings, commented, default_config_file, default_data_dir, is_root, load, schema, show,
-    starter_file, variables_reference,
+    Settings, commented, default_config_file, is_root, load, schema, show, starter_file,
+    variables_reference,
 };
 
 /// Make, check and show the configuration

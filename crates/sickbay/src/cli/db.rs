@@ -145,7 +145,7 @@ pub(crate) fn run(context: &Context, options: DbOptions) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn failure(error: AdminError) -> Failure {
+pub(crate) fn failure(error: AdminError) -> Failure {
     use std::error::Error as _;
     let code = match &error {
         AdminError::Open(OpenError::HeldBy { .. }) => exit_code::HELD,

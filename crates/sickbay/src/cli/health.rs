@@ -7,6 +7,7 @@ use sickbay_model::{Kind, Level, ResourceId};
 use sickbay_wire::v1::{Page, ResourceDetail, StatusReport};
 
 use super::client::{AskError, Client};
+use super::health_fleet::{self, FleetFilter};
 use super::{Context, Outcome, block_on, format, live, parse, print_json, render, safe};
 
 /// How well things are, as the hub knows it; without a hub, this machine now
@@ -15,6 +16,8 @@ use super::{Context, Outcome, block_on, format, live, parse, print_json, render,
 Examples:
   sickbay health                    everything the hub watches
   sickbay health gpu-07             one node
+  sickbay health --label rack=7     a part of the fleet
+  sickbay health --level unknown,critical
   sickbay health gpu/gpu-07/3       one GPU
   sickbay health --json             for programs
 
@@ -24,7 +27,9 @@ pub(crate) struct HealthOptions {
     /// KIND/NAME or a node's name; without it, everything
     #[arg(value_parser = parse::resource)]
     resource: Option<ResourceId>,
-    /// Print JSON: the API's own types
+    #[command(flatten)]
+    filter: FleetFilter,
+    /// Print JSON: the API's own types (/status; with a filter, /api/v1/fleet)
     #[arg(long)]
     json: bool,
 }
@@ -35,12 +40,14 @@ pub(crate) fn run(context: &Context, options: &HealthOptions) -> Outcome {
     block_on(async {
         let asked = match &options.resource {
             Some(resource) => one(context, &client, resource, options.json).await,
-            None => all(context, &client, options.json).await,
+            None => all(context, &client, options).await,
         };
         match asked {
             Ok(level) => Ok(ExitCode::from(level.exit_code())),
             // Another machine cannot be looked at from here.
-            Err(AskError::NoHub { address, reason }) if options.resource.is_none() => {
+            Err(AskError::NoHub { address, reason })
+                if options.resource.is_none() && !options.filter.is_set() =>
+            {
                 context.terminal.remark(&format!(
                     "no hub answers at {} ({}): looking at this machine now",
                     safe(&address),
@@ -92,7 +99,33 @@ fn freshness(node: &ResourceDetail, now: sickbay_model::Timestamp) -> String {
     }
 }
 
-async fn all(context: &Context, client: &Client, json: bool) -> Result<Level, AskError> {
+async fn all(
+    context: &Context,
+    client: &Client,
+    options: &HealthOptions,
+) -> Result<Level, AskError> {
+    let json = options.json;
+    if options.filter.is_set() || !json {
+        match health_fleet::ask(client, &options.filter).await {
+            // One machine is told of with its GPUs.
+            Ok(fleet) if fleet.total <= 1 && !options.filter.is_set() => {}
+            Ok(fleet) => {
+                let level = worst(fleet.nodes.iter().map(|node| node.level));
+                let shown = match json {
+                    true => print_json(context, &fleet),
+                    false => {
+                        let text = health_fleet::report(context, &fleet, context.now());
+                        context.terminal.print(&text).map_err(Into::into)
+                    }
+                };
+                shown.map_err(|failure| AskError::Strange(failure.message))?;
+                return Ok(level.unwrap_or(Level::Unknown));
+            }
+            // An older hub has no such path.
+            Err(error) if error.is_missing_route() && !options.filter.is_set() => {}
+            Err(error) => return Err(error),
+        }
+    }
     let status: StatusReport = client.get("/status", &[]).await?;
     let levels = status.resources.iter().map(|summary| summary.level);
     let level = worst(levels).unwrap_or(status.system.level);

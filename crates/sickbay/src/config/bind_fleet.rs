@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use sickbay_engine::{BreakerPolicy, DoubtPolicy, Policy};
 use sickbay_hub::HubSettings;
 use sickbay_model::{ExpectedHardware, NodeDefinition, NodeOrigin, SshTarget, sanitize_name};
 use sickbay_ssh::SshSettings;
@@ -9,6 +10,28 @@ use sickbay_ssh::SshSettings;
 use super::bind::{Direction, Written, section, tie};
 use super::raw::{RawConfig, RawExpected, RawNode, RawSsh};
 use super::units::{PathText, SizeText};
+
+/// Ties the numbers by which silence is judged.
+pub(super) fn tie_silence(way: Direction, raw: &mut RawConfig, policy: &mut Policy) {
+    section(way, &mut raw.breaker, |raw| {
+        let BreakerPolicy { failures, open_for, growth, longest, jitter_percent } =
+            &mut policy.breaker;
+        tie(way, &mut raw.failures, failures);
+        tie(way, &mut raw.open_for, open_for);
+        tie(way, &mut raw.growth, growth);
+        tie(way, &mut raw.longest, longest);
+        tie(way, &mut raw.jitter_percent, jitter_percent);
+    });
+    section(way, &mut raw.doubt, |raw| {
+        let DoubtPolicy { failed_percent, least_nodes, window, lag, longest_stretch } =
+            &mut policy.doubt;
+        tie(way, &mut raw.failed_percent, failed_percent);
+        tie(way, &mut raw.least_nodes, least_nodes);
+        tie(way, &mut raw.window, window);
+        tie(way, &mut raw.lag, lag);
+        tie(way, &mut raw.longest_stretch, longest_stretch);
+    });
+}
 
 /// Ties the nodes, the SSH client and what is asked of nodes.
 pub(super) fn tie_fleet(way: Direction, raw: &mut RawConfig, hub: &mut HubSettings) {

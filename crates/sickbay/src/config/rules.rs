@@ -107,7 +107,7 @@ impl Rules<'_> {
     fn policy(&mut self, settings: &Settings) {
         for mistake in settings.hub.policy.validate() {
             let path = written_path(&mistake.path);
-            let problem = format!("`{path}`: {}", mistake.problem);
+            let problem = format!("`{path}`: {}", mistake.problem.replace("_seconds", ""));
             let parent = path.rsplit_once('.').map_or("", |(parent, _)| parent);
             self.refuse_bare(&[&path, parent], problem);
         }

@@ -69,6 +69,21 @@ pub struct FleetNode {
     pub active: bool,
 }
 
+/// The fleet's numbers, without its nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FleetTotals {
+    /// How many nodes have each level.
+    pub levels: LevelCounts,
+    /// How many nodes are ready for work.
+    pub ready: u32,
+    /// How many nodes there are.
+    pub total: u32,
+    /// Breakers by state.
+    pub breakers: BreakerCounts,
+    /// Set while the hub doubts itself, and why.
+    pub doubt: Option<String>,
+}
+
 /// How many nodes have each level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LevelCounts {
@@ -113,7 +128,7 @@ pub struct BreakerView {
 }
 
 /// A node to be watched.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NodeSpec {
     /// Its name in Sickbay; letters, digits, `.`, `_`, `-` and `:`.
