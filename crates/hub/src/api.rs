@@ -1,7 +1,7 @@
 //! The HTTP API: what can be asked of the hub.
 //!
 //! Handlers read immutable [`FleetSnapshot`](crate::FleetSnapshot)s and the store; they change
-//! nothing but sessions. Every error is a problem detail, every parameter is documented, unknown
+//! nothing but sessions; what is to change goes to the monitor loop as a command. Every error is a problem detail, every parameter is documented, unknown
 //! parameters are refused. Answers that many ask for are serialised once per revision.
 //!
 //! What it does not do: decide anything about health, listen on a socket (the
@@ -11,10 +11,13 @@ pub mod problem;
 
 mod accept;
 mod cache;
+mod change;
 mod events;
+mod fleet;
 mod health;
 mod history;
 mod hub;
+mod nodes;
 mod openapi;
 mod query;
 mod resources;
@@ -46,6 +49,7 @@ use crate::server::{Guard, HttpCounters, Sessions, protect};
 use crate::settings::{Limits, ListenSettings};
 use cache::AnswerCache;
 pub(crate) use cache::matches_etag;
+use fleet::RowsKeeper;
 use problem::ProblemResponse;
 
 /// What is answered without the token, besides the page's files: whether the process works, and
@@ -70,6 +74,9 @@ struct Shared {
     sessions: Arc<Sessions>,
     guard: Arc<Guard>,
     cache: AnswerCache,
+    rows: RowsKeeper,
+    /// When the hub started: revisions begin anew with it.
+    started_ms: i64,
     exposition: Exposition,
     store_reads: Arc<Semaphore>,
     streams: Arc<Semaphore>,
@@ -105,6 +112,8 @@ impl ApiContext {
                 store_reads: Arc::new(Semaphore::new(limits.store_reads.max(1))),
                 streams: Arc::new(Semaphore::new(limits.streams)),
                 cache: AnswerCache::default(),
+                rows: RowsKeeper::default(),
+                started_ms: clock.now_ms(),
                 fleet,
                 store,
                 hub,
@@ -158,6 +167,10 @@ fn routes() -> OpenApiRouter<ApiContext> {
         .routes(routes!(hub::metrics))
         .routes(routes!(hub::status))
         .routes(routes!(hub::hub))
+        .routes(routes!(fleet::fleet))
+        .routes(routes!(nodes::list, nodes::add))
+        .routes(routes!(nodes::show, nodes::remove))
+        .routes(routes!(nodes::reset_breaker))
         .routes(routes!(resources::list))
         .routes(routes!(resources::detail))
         .routes(routes!(history::history))

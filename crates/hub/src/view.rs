@@ -11,9 +11,12 @@ use sickbay_model::{
 };
 use sickbay_wire::v1;
 
+mod fleet;
 mod inventory;
 mod silence;
 
+pub use fleet::{breaker, fleet_node, watched_node};
+pub(crate) use fleet::{count_breaker, count_level};
 use inventory::{inventory, processes};
 pub(crate) use silence::empty_observation;
 pub use silence::{never_collected, silenced};
@@ -70,6 +73,7 @@ fn node_detail(
             .collect(),
         interval_seconds: interval.as_secs_f64(),
         active: assessment.active,
+        breaker: None,
     }
 }
 
@@ -115,6 +119,7 @@ fn gpu_detail(
         children: Vec::new(),
         interval_seconds: interval.as_secs_f64(),
         active: assessment.active,
+        breaker: None,
     }
 }
 

@@ -18,4 +18,18 @@ pub struct Problem {
     pub status: u16,
     /// What was wrong with this request, and what to do.
     pub detail: String,
+    /// Each mistake in what was sent, where there are several to name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mistakes: Vec<Mistake>,
+}
+
+/// One mistake in what was sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Mistake {
+    /// The field, as the config names it: `name`, `labels.rack`.
+    pub field: String,
+    /// What is wrong with it, to be read after its name.
+    pub problem: String,
+    /// What would be right.
+    pub allowed: String,
 }

@@ -22,7 +22,7 @@ pub use hub::{
 
 mod fleet;
 pub use fleet::{
-    BreakerCounts, BreakerView, FleetNode, FleetView, LevelCounts, NodeSpec, NodeView,
+    BreakerCounts, BreakerView, FleetNode, FleetTotals, FleetView, LevelCounts, NodeSpec, NodeView,
 };
 
 mod stream;

@@ -106,6 +106,7 @@ fn report(context: &ApiContext, snapshot: &FleetSnapshot) -> StatusReport {
         system: snapshot.system.clone(),
         resources: snapshot.resources.values().map(|detail| detail.summary.clone()).collect(),
         level_counts,
+        fleet: Some(context.shared.rows.at(snapshot).totals.clone()),
         hub: context.shared.hub.status(),
     }
 }

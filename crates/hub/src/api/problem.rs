@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use sickbay_wire::problem::{CONTENT_TYPE, Problem};
+use sickbay_wire::problem::{CONTENT_TYPE, Mistake, Problem};
 
 /// A problem on its way to the client.
 #[derive(Clone, Debug)]
@@ -27,6 +27,7 @@ impl ProblemResponse {
             title: title.to_owned(),
             status: status.as_u16(),
             detail: detail.into(),
+            mistakes: Vec::new(),
         };
         Self { status, problem: Box::new(problem), header: None }
     }
@@ -111,6 +112,25 @@ impl ProblemResponse {
             format!("a request's body may have at most {limit_bytes} bytes"),
         )
         .with(header::CONNECTION, HeaderValue::from_static("close"))
+    }
+
+    /// 409: it cannot be done to this, as it is.
+    pub(crate) fn conflict(kind: &str, title: &str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, kind, title, detail)
+    }
+
+    /// 422: what was sent is readable but cannot be right; each mistake is named.
+    pub(crate) fn mistaken(detail: impl Into<String>, mistakes: Vec<Mistake>) -> Self {
+        let title = "What was sent cannot be right";
+        let mut refusal = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "mistakes", title, detail);
+        refusal.problem.mistakes = mistakes;
+        refusal
+    }
+
+    /// 503: it could not be written down, and so was not done.
+    pub(crate) fn not_kept(detail: impl Into<String>) -> Self {
+        let title = "It cannot be kept";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-kept", title, detail)
     }
 
     /// 415: the body is of another type.

@@ -1,16 +1,15 @@
 //! Signing in from the page: the token, once, for a cookie.
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Extension, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sickbay_wire::problem::Problem;
 use sickbay_wire::v1::{SessionRequest, SessionView};
 
-use super::accept::JSON;
 use super::problem::ProblemResponse;
 use super::query::Query;
-use super::{ApiContext, cache};
+use super::{ApiContext, cache, change};
 use crate::server::Connection;
 
 /// The longest body: a token and its braces.
@@ -48,16 +47,7 @@ pub(super) async fn open(
     body: Body,
 ) -> Result<Response, ProblemResponse> {
     Query::parse(query.as_deref(), &[])?;
-    let is_json = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|kind| kind.split(';').next().unwrap_or("").trim() == JSON);
-    if !is_json {
-        return Err(ProblemResponse::unsupported_media_type(JSON));
-    }
-    let body = to_bytes(body, MAX_BODY_BYTES)
-        .await
-        .map_err(|_| ProblemResponse::too_large(MAX_BODY_BYTES))?;
+    let body = change::body(&headers, body, MAX_BODY_BYTES).await?;
     let shown: SessionRequest = serde_json::from_slice(&body).map_err(|error| {
         ProblemResponse::bad_request(format!(
             "the body is not {{\"token\": \"…\"}}: line {}, column {}",

@@ -98,6 +98,7 @@ pub(crate) fn detail(id: &str, level: Level, score: Option<f64>) -> ResourceDeta
         children: Vec::new(),
         interval_seconds: 5.0,
         active: false,
+        breaker: None,
         summary,
     }
 }

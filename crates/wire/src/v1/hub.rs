@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sickbay_model::{Level, Status, Timestamp};
 use utoipa::ToSchema;
 
+use super::fleet::FleetTotals;
 use super::resources::ResourceSummary;
 
 /// What one signs in with, at `POST /api/v1/session`.
@@ -40,6 +41,9 @@ pub struct StatusReport {
     pub resources: Vec<ResourceSummary>,
     /// How many resources have each level.
     pub level_counts: BTreeMap<String, u32>,
+    /// The nodes in numbers; none from a hub that is older than this.
+    #[serde(default)]
+    pub fleet: Option<FleetTotals>,
     /// The hub itself.
     pub hub: HubStatus,
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sickbay_model::{Component, Kind, Level, Status, Timestamp};
 use utoipa::ToSchema;
 
+use super::fleet::BreakerView;
 use super::history::ReadingView;
 use super::inventory::{InventoryView, ProcessesView};
 
@@ -79,6 +80,9 @@ pub struct ResourceDetail {
     pub interval_seconds: f64,
     /// Whether a job is active on it.
     pub active: bool,
+    /// Its breaker; none for what is behind none: parts, and the hub's own machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breaker: Option<BreakerView>,
 }
 
 /// How a score came about. `score` is the sum of the contributions, or the smallest cap.

@@ -1,0 +1,132 @@
+//! Nodes as they stand in the fleet: one line each, their definitions and their breakers.
+
+use sickbay_engine::{Breaker, BreakerState};
+use sickbay_model::{Level, NodeOrigin, ResourceId, Timestamp};
+use sickbay_wire::v1;
+
+use crate::fleet::NodeEntry;
+
+/// What is said of a node of which nothing is known yet.
+const NOT_COLLECTED: &str = "not collected yet";
+
+/// A breaker as a client sees it.
+#[must_use]
+pub fn breaker(breaker: &Breaker) -> v1::BreakerView {
+    v1::BreakerView {
+        state: breaker.state().as_str().to_owned(),
+        failures: breaker.failures(),
+        since: Some(breaker.since()).filter(|since| *since != Timestamp::EPOCH),
+        probe_at: breaker.probe_at(),
+        last_failure: breaker.last_failure().map(str::to_owned),
+    }
+}
+
+/// A node's definition and breaker as a client sees them.
+#[must_use]
+pub fn watched_node(id: &ResourceId, entry: &NodeEntry) -> v1::NodeView {
+    let definition = entry.definition.as_deref();
+    let origin = match definition.map(|definition| definition.origin) {
+        None => "local",
+        Some(NodeOrigin::Config) => "config",
+        Some(NodeOrigin::Added) => "added",
+    };
+    v1::NodeView {
+        id: id.to_string(),
+        spec: definition.map(v1::NodeSpec::of),
+        origin: origin.to_owned(),
+        breaker: entry.breaker.as_ref().map(breaker),
+    }
+}
+
+/// A node in one line: what was judged of it, and how it is watched. A node without a verdict is
+/// unknown.
+#[must_use]
+pub fn fleet_node(
+    id: &ResourceId,
+    detail: Option<&v1::ResourceDetail>,
+    entry: Option<&NodeEntry>,
+) -> v1::FleetNode {
+    let breaker = entry.and_then(|entry| entry.breaker.as_ref());
+    let breaker = breaker.map(|breaker| breaker.state().as_str().to_owned());
+    let definition = entry.and_then(|entry| entry.definition.as_deref());
+    let Some(detail) = detail else {
+        return v1::FleetNode {
+            id: id.to_string(),
+            display_name: id.name().to_owned(),
+            level: Level::Unknown,
+            since: Timestamp::EPOCH,
+            score: None,
+            ready: false,
+            finding_count: 0,
+            headline: format!("Cannot be judged: {NOT_COLLECTED}."),
+            last_check: None,
+            stale: Some(NOT_COLLECTED.to_owned()),
+            labels: definition.map(|it| it.labels.clone()).unwrap_or_default(),
+            parent: definition.and_then(|it| parent_of(it.parent.as_deref())),
+            breaker,
+            gpus: 0,
+            active: false,
+        };
+    };
+    let summary = &detail.summary;
+    let gpus = detail.children.iter().filter(|child| child.starts_with("gpu/")).count();
+    v1::FleetNode {
+        id: summary.id.clone(),
+        display_name: summary.display_name.clone(),
+        level: summary.level,
+        since: summary.since,
+        score: summary.score,
+        ready: summary.ready == Some(true),
+        finding_count: summary.finding_count,
+        headline: summary.headline.clone(),
+        last_check: summary.last_check,
+        stale: summary.stale.clone(),
+        labels: summary.labels.clone(),
+        parent: summary
+            .parent
+            .clone()
+            .or_else(|| definition.and_then(|it| parent_of(it.parent.as_deref()))),
+        breaker,
+        gpus: u32::try_from(gpus).unwrap_or(u32::MAX),
+        active: detail.active,
+    }
+}
+
+fn parent_of(name: Option<&str>) -> Option<String> {
+    name.and_then(|name| ResourceId::node(name).ok()).map(|id| id.to_string())
+}
+
+/// How many breakers are in each state.
+pub(crate) fn count_breaker(counts: &mut v1::BreakerCounts, state: BreakerState) {
+    match state {
+        BreakerState::Closed => counts.closed += 1,
+        BreakerState::HalfOpen => counts.half_open += 1,
+        BreakerState::Open => counts.open += 1,
+    }
+}
+
+/// Counts a node's level.
+pub(crate) fn count_level(counts: &mut v1::LevelCounts, level: Level) {
+    match level {
+        Level::Healthy => counts.healthy += 1,
+        Level::Degraded => counts.degraded += 1,
+        Level::Unhealthy => counts.unhealthy += 1,
+        Level::Critical => counts.critical += 1,
+        Level::Unknown => counts.unknown += 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_without_a_verdict_is_unknown_and_never_healthy() {
+        let id = ResourceId::node("gpu-07").expect("an id");
+        let entry = NodeEntry { definition: None, breaker: Some(Breaker::default()) };
+        let node = fleet_node(&id, None, Some(&entry));
+        assert_eq!((node.level, node.score, node.ready), (Level::Unknown, None, false));
+        assert_eq!(node.breaker.as_deref(), Some("closed"));
+        assert_eq!(breaker(&Breaker::default()).since, None, "nothing was tried yet");
+    }
+}
