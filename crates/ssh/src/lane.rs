@@ -40,8 +40,8 @@ pub(crate) struct Ended {
 }
 
 pub(crate) enum Outcome {
-    /// There is an answer, and the channel is free again.
-    Answer(Reader, LaneChannel),
+    /// There is an answer, and the channel is free again if it is there still.
+    Answer(Reader, Option<LaneChannel>),
     /// There is none.
     Failed(ProbeError),
     /// Not one byte came in time.
@@ -68,7 +68,12 @@ pub(crate) async fn ask(
     let asking = exchange(&session, channel, &text, &mut reader, &mut held, &mut round_trip, &who);
     let result = tokio::time::timeout(limit, asking).await;
     let outcome = match (result, held) {
-        (Ok(Ok(())), Some(channel)) => Outcome::Answer(reader, channel),
+        // Its program ends behind this answer: it is asked rarely, and holds no process meanwhile.
+        (Ok(Ok(())), Some(channel)) if lane == Lane::Torch => {
+            channel.opened.close().await;
+            Outcome::Answer(reader, None)
+        }
+        (Ok(Ok(())), held) => Outcome::Answer(reader, held),
         (Ok(Err(Failure::NoChannel)), _) => {
             Outcome::NoChannel(Question { lane, text, limit, awaited, reader })
         }

@@ -26,6 +26,10 @@ use crate::{Ssh, trouble};
 /// After how long without an answer it is asked whether the session stands at all.
 const PULSE_AFTER: Duration = Duration::from_millis(800);
 
+/// How often, and after how long, a channel is opened again where sshd allows very few.
+const MAX_REOPENINGS: u32 = 20;
+const REOPEN_AFTER: Duration = Duration::from_millis(100);
+
 /// A machine that is watched over SSH.
 #[derive(Debug)]
 pub struct SshNode {
@@ -47,6 +51,8 @@ struct Link {
     most_channels: Option<usize>,
     /// Questions that wait for a free channel.
     waiting: VecDeque<Question>,
+    /// How often in a row the only channel was opened in vain.
+    reopenings: u32,
     _through: Option<Through>,
 }
 
@@ -152,6 +158,7 @@ impl SshNode {
                 under_way: FuturesUnordered::new(),
                 most_channels: None,
                 waiting: VecDeque::new(),
+                reopenings: 0,
                 _through: through,
             })
         };
@@ -268,7 +275,8 @@ impl Talk<'_> {
             Outcome::NoShell(error) => Err(error),
             Outcome::NoChannel(question) => match self.link.wait(question) {
                 Ok(()) => return Ok(()),
-                Err(error) if lane == Lane::Host => return Err(error.into()),
+                // No channel at all: not for the host's question either, if that waits for one.
+                Err(error) if self.awaited.contains(&Lane::Host) => return Err(error.into()),
                 Err(error) => Err(error),
             },
             Outcome::Lost => return Err(Trouble { error: self.link.session.lost(), lost: true }),
@@ -317,8 +325,9 @@ impl Link {
     }
 
     /// A channel is free again.
-    fn free(&mut self, lane: Lane, channel: LaneChannel) {
-        self.idle.push((lane, channel));
+    fn free(&mut self, lane: Lane, channel: Option<LaneChannel>) {
+        self.idle.extend(channel.map(|channel| (lane, channel)));
+        self.reopenings = 0;
         if let Some(question) = self.waiting.pop_front() {
             self.dispatch(question);
         }
@@ -327,6 +336,17 @@ impl Link {
     /// The other side opened no further channel: the question waits for one of those there are.
     fn wait(&mut self, question: Question) -> Result<(), ProbeError> {
         let open = self.idle.len() + self.under_way.len();
+        if open == 0 && self.most_channels.is_some() && self.reopenings < MAX_REOPENINGS {
+            // The last one was closed just now, and the other side is not through with it.
+            self.reopenings += 1;
+            let (session, who) = (Arc::clone(&self.session), Arc::clone(&self.who));
+            let later = async move {
+                tokio::time::sleep(REOPEN_AFTER).await;
+                ask(session, None, question, who).await
+            };
+            self.under_way.push(later.boxed());
+            return Ok(());
+        }
         if open == 0 {
             return Err(trouble::advise(
                 trouble::denied(format!("{} lets us in and opens no channel", self.who)),
@@ -356,3 +376,6 @@ impl NodeSource for SshNode {
         observation
     }
 }
+
+#[cfg(test)]
+mod tests;

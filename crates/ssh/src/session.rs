@@ -269,4 +269,4 @@ fn exchange_failed(place: &str, error: &russh::Error) -> ProbeError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,7 +1,7 @@
 //! Sessions with real OpenSSH servers.
 
 #[path = "../../tests/support/sshd.rs"]
-mod sshd;
+pub(crate) mod sshd;
 
 mod hostile;
 mod keys;
@@ -18,7 +18,7 @@ use crate::{Ssh, SshSettings};
 use sshd::{Lab, Sshd};
 
 /// Settings that know nothing of the machine that the tests run on.
-fn settings(lab: &Lab) -> SshSettings {
+pub(crate) fn settings(lab: &Lab) -> SshSettings {
     let home = lab.path("home");
     std::fs::create_dir_all(home.join(".ssh")).expect("made");
     SshSettings {
@@ -31,18 +31,18 @@ fn settings(lab: &Lab) -> SshSettings {
 }
 
 /// Writes what the client knows before it connects.
-fn write_home(lab: &Lab, name: &str, text: &str) {
+pub(crate) fn write_home(lab: &Lab, name: &str, text: &str) {
     std::fs::create_dir_all(lab.path("home/.ssh")).expect("made");
     lab.write(&format!("home/.ssh/{name}"), text);
 }
 
 /// The lab's user at a server whose key is known.
-fn knows(lab: &Lab, sshd: &Sshd) -> SshTarget {
+pub(crate) fn knows(lab: &Lab, sshd: &Sshd) -> SshTarget {
     write_home(lab, "known_hosts", &lab.known("127.0.0.1", sshd));
     target(lab, sshd.port)
 }
 
-fn target(lab: &Lab, port: u16) -> SshTarget {
+pub(crate) fn target(lab: &Lab, port: u16) -> SshTarget {
     SshTarget {
         host: "127.0.0.1".to_owned(),
         port: Some(port),
@@ -69,7 +69,7 @@ async fn refused(ssh: &Ssh, target: &SshTarget) -> String {
     }
 }
 
-fn shown(error: &ProbeError) -> String {
+pub(crate) fn shown(error: &ProbeError) -> String {
     let advice = error.advice.as_ref().map_or_else(String::new, |it| format!(" → {}", it.0));
     format!("{}: {}{advice}", error.kind.as_str(), error.message)
 }

@@ -97,6 +97,10 @@ impl Lab {
         let _ = writeln!(config, "AuthorizedKeysFile {}", self.path("authorized_keys").display());
         let _ = writeln!(config, "PidFile none\nStrictModes no\nPermitRootLogin yes");
         let _ = writeln!(config, "PasswordAuthentication no\nKbdInteractiveAuthentication no");
+        // The shell's files of whoever runs the tests are none of the tests' business.
+        let home = self.path("node-home");
+        let _ = std::fs::create_dir_all(&home);
+        let _ = writeln!(config, "SetEnv HOME={}", home.display());
         let _ = writeln!(config, "PrintMotd no\nMaxStartups 500\nLogLevel ERROR");
         let config = self.write(&format!("sshd_config-{port}"), &config);
         let log = self.path(&format!("sshd_log-{port}"));
