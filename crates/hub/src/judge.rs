@@ -58,13 +58,6 @@ pub(crate) struct Judge {
     next_number: u64,
 }
 
-/// When a node is due again, and who else should be asked now.
-#[derive(Debug, Default)]
-pub(crate) struct Next {
-    pub(crate) after: Duration,
-    pub(crate) hurry: Vec<ResourceId>,
-}
-
 /// What is known of one node.
 #[derive(Default)]
 struct Node {
@@ -139,26 +132,26 @@ impl Judge {
         self.policy = policy;
     }
 
-    /// Judges what a collection brought, or says why it is not judged.
+    /// Judges what a collection brought, or says why it is not judged; when the node is due again. What
+    /// ended together with it was noted before ([`Judge::note`]).
     pub(crate) fn apply(
         &mut self,
         resource: &Resource,
         observation: &Observation,
         watched: bool,
-    ) -> Next {
+    ) -> Duration {
         let reach = Reach::of(observation);
-        let hurry = self.concerned(&resource.id, &reach);
         if matches!(reach, Reach::Failed(_))
             && let Some(excuse) = self.excuse_of(&resource.id)
         {
-            return Next { hurry, ..self.apply_excuse(&resource.id, &excuse) };
+            return self.apply_excuse(&resource.id, &excuse);
         }
         let paced = self.assess(resource, observation, watched);
         let wait = self.feed_breaker(&resource.id, &reach);
         if let (Some(wait), Some(node)) = (wait, self.nodes.get_mut(&resource.id)) {
             node.interval = wait;
         }
-        Next { after: wait.unwrap_or(paced), hurry }
+        wait.unwrap_or(paced)
     }
 
     /// Takes in a collection that was lost inside the hub: the node is unknown, and not to blame.

@@ -29,7 +29,9 @@ mod monitor;
 mod source;
 mod stored_state;
 mod targets;
+
 mod watch;
+pub use watch::{read_stored_node, stored_node};
 
 pub mod api;
 pub mod dashboard;

@@ -312,13 +312,15 @@ impl Monitor {
                 Err(error) => self.recover_source(&error),
             }
         }
+        let mut concerned = Vec::new();
         for (_, observation) in &collected {
-            self.judge.note(observation);
+            concerned.extend(self.judge.note(observation));
         }
         self.look_for_doubt();
         for (index, observation) in collected {
             self.judge_collected(index, &observation);
         }
+        self.hurry(&concerned);
     }
 
     /// Puts a source back into its place; what it brought, if it is still wanted.
@@ -343,10 +345,8 @@ impl Monitor {
         let Some(target) = self.targets.get(&index) else { return };
         let opens = target.source.as_ref().is_some_and(Source::opens);
         let is_watched = self.is_looked_at(target);
-        let next = self.judge.apply(&target.resource, observation, is_watched);
-        let now = self.clock.monotonic();
-        self.agenda.finished(index, now, Some(Plan { after: next.after, opens }));
-        self.hurry(&next.hurry);
+        let after = self.judge.apply(&target.resource, observation, is_watched);
+        self.agenda.finished(index, self.clock.monotonic(), Some(Plan { after, opens }));
     }
 
     fn hurry(&mut self, ids: &[ResourceId]) {

@@ -140,7 +140,8 @@ impl Default for Limits {
             requests_per_second: 100,
             rate_clients: 4096,
             streams: 64,
-            stream_backlog: 256,
+            // A second's changes of a fleet of a thousand nodes, and their first sweep's bursts.
+            stream_backlog: 4096,
             exposition_series: 100_000,
             store_reads: 4,
             history_points: 5_000,

@@ -3,6 +3,7 @@
 //! The hub's own machine, then what the config names, then what was added at run time; of the same
 //! name the earlier wins, and the log says so.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -59,6 +60,25 @@ impl Added {
     }
 }
 
+/// A node that someone adds, as the store keeps it: for adding nodes while no hub runs.
+///
+/// # Errors
+/// When the definition cannot be written as JSON.
+pub fn stored_node(
+    definition: &NodeDefinition,
+    added_at: Timestamp,
+) -> Result<StoredNode, serde_json::Error> {
+    Added { definition: Arc::new(definition.clone()), added_at }.store()
+}
+
+/// An added node's definition, from the store.
+///
+/// # Errors
+/// Why it cannot be used, as a fragment.
+pub fn read_stored_node(stored: &StoredNode) -> Result<NodeDefinition, String> {
+    Added::restore(stored).map(|added| NodeDefinition::clone(&added.definition))
+}
+
 /// The added nodes that can be used; the log tells of the others.
 pub(crate) fn restored(stored: &[StoredNode]) -> BTreeMap<String, Added> {
     let usable = stored.iter().filter_map(|node| match Added::restore(node) {
@@ -90,13 +110,16 @@ pub(crate) fn wanted(
         };
         if id == *local {
             tracing::warn!(node = %id, "this is the hub's own machine, which is watched without SSH");
-        } else if wanted.contains_key(&id) {
-            tracing::warn!(
-                node = %id,
+            continue;
+        }
+        match wanted.entry(id) {
+            Entry::Vacant(place) => {
+                place.insert(definition);
+            }
+            Entry::Occupied(taken) => tracing::warn!(
+                node = %taken.key(),
                 "it was added at run time and is in the config too; the config holds"
-            );
-        } else {
-            wanted.insert(id, definition);
+            ),
         }
     }
     wanted

@@ -14,7 +14,7 @@ use sickbay_model::{
     probe,
 };
 
-use super::{Judge, Next, Node, jitter_seed};
+use super::{Judge, Node, jitter_seed};
 use crate::fleet::NodeEntry;
 
 /// An outage behind a breaker counts as a recovery to be made for this long after it ended.
@@ -104,19 +104,20 @@ impl Judge {
         if may { Ok(()) } else { Err(wait.max(Duration::from_millis(100))) }
     }
 
-    /// Takes note of how a collection went, before any is judged: whether the hub is to doubt itself
-    /// is decided over all of them.
-    pub(crate) fn note(&mut self, observation: &Observation) {
+    /// Takes note of how a collection went, before any of those that ended together is judged: who is
+    /// to blame is decided over all of them. Gives the nodes that should be asked now because of it.
+    pub(crate) fn note(&mut self, observation: &Observation) -> Vec<ResourceId> {
         let now = self.now();
-        let Some(node) = self.nodes.get_mut(&observation.resource) else { return };
-        if node.breaker.is_none() {
-            return;
+        let Some(node) = self.nodes.get(&observation.resource) else { return Vec::new() };
+        let reached = match Reach::of(observation) {
+            Reach::Reached => true,
+            Reach::Failed(_) => false,
+            Reach::Untried => return Vec::new(),
+        };
+        if node.breaker.is_some() {
+            self.doubt.note(node.number, now, reached);
         }
-        match Reach::of(observation) {
-            Reach::Reached => self.doubt.note(node.number, now, true),
-            Reach::Failed(_) => self.doubt.note(node.number, now, false),
-            Reach::Untried => {}
-        }
+        self.concerned(&observation.resource, reached)
     }
 
     /// Looks whether the hub is to doubt itself. `lag`: how late it runs. Gives the nodes that should
@@ -170,9 +171,9 @@ impl Judge {
     }
 
     /// Shows a node that did not answer without fault of its own.
-    pub(super) fn apply_excuse(&mut self, id: &ResourceId, why: &Excuse) -> Next {
+    pub(super) fn apply_excuse(&mut self, id: &ResourceId, why: &Excuse) -> Duration {
         let (at, now) = (self.now(), self.clock.monotonic());
-        let Some(node) = self.nodes.get_mut(id) else { return Next::default() };
+        let Some(node) = self.nodes.get_mut(id) else { return Duration::ZERO };
         let silenced = excuse(&mut node.memory, id, at, why);
         node.collections += 1;
         let seed = jitter_seed(id, node.collections);
@@ -180,7 +181,7 @@ impl Judge {
             let moved = breaker.excused(&self.policy.breaker, at, seed);
             self.breaker_moved(id, at, moved);
         }
-        let Some(node) = self.nodes.get_mut(id) else { return Next::default() };
+        let Some(node) = self.nodes.get_mut(id) else { return Duration::ZERO };
         let wait = node.breaker.as_ref().and_then(Breaker::probe_at).map(|until| until.since(at));
         let interval = wait.unwrap_or(match why {
             Excuse::Parent(_) => BEHIND_PARENT_INTERVAL.min(self.policy.schedule.idle_interval),
@@ -188,7 +189,7 @@ impl Judge {
         });
         (node.heard, node.interval) = (now, interval);
         self.show_silenced(id, at, silenced);
-        Next { after: interval, hurry: Vec::new() }
+        interval
     }
 
     /// Tells a node's breaker how a collection went that nobody excused. Gives the time until it may
@@ -238,13 +239,8 @@ impl Judge {
 
     /// Who should be asked at once because of how this node's collection went: its parents, of which
     /// it is not known that they fail, and those behind it once it is back.
-    pub(super) fn concerned(&mut self, id: &ResourceId, reach: &Reach) -> Vec<ResourceId> {
+    fn concerned(&mut self, id: &ResourceId, reached: bool) -> Vec<ResourceId> {
         let Some(node) = self.nodes.get_mut(id) else { return Vec::new() };
-        let reached = match reach {
-            Reach::Reached => true,
-            Reach::Failed(_) => false,
-            Reach::Untried => return Vec::new(),
-        };
         let before = node.reached.replace(reached);
         match (before, reached) {
             (Some(true) | None, false) => node.parents.clone(),

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sickbay_collect::{CollectContext, NodeSource};
+use sickbay_model::catalogue as metric;
 use sickbay_model::{
-    Observation, ProbeError, ProbeErrorKind, ProbeOutcome, ProbeReport, Resource, ResourceId,
-    Timestamp, probe,
+    FrameBuilder, Observation, ProbeError, ProbeErrorKind, ProbeOutcome, ProbeReport, Resource,
+    ResourceId, Timestamp, probe,
 };
 
 use crate::view;
@@ -125,16 +126,37 @@ impl ScriptedNode {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 
-    fn observation(&self, at: Timestamp, outcome: ProbeOutcome) -> Observation {
-        Observation {
-            probes: vec![ProbeReport {
-                probe: probe::REACHABLE,
-                outcome,
-                at,
-                took: Duration::ZERO,
-            }],
-            ..view::empty_observation(&self.resource.id, at)
+    /// What a well node brings, or one that was not reached.
+    fn observation(&self, at: Timestamp, failure: Option<ProbeError>) -> Observation {
+        let report = |probe, outcome| ProbeReport { probe, outcome, at, took: Duration::ZERO };
+        let empty = view::empty_observation(&self.resource.id, at);
+        if let Some(error) = failure {
+            let reports = vec![report(probe::REACHABLE, ProbeOutcome::Failed(error))];
+            return Observation { probes: reports, ..empty };
         }
+        let mut frame = FrameBuilder::new();
+        frame.put(metric::CPU_USED, "", 12.0);
+        frame.put(metric::MEMORY_USED, "", 40.0);
+        let answers = [probe::REACHABLE, probe::CPU, probe::MEMORY];
+        let absent = [
+            probe::PRESSURE,
+            probe::FILESYSTEM,
+            probe::REMOTE_FILESYSTEM,
+            probe::DISK,
+            probe::NETWORK,
+            probe::NETWORK_LINKS,
+            probe::LATENCY,
+            probe::SENSORS,
+            probe::HOST,
+            probe::PROCESSES,
+            probe::NVIDIA,
+            probe::AMD,
+            probe::TORCH,
+        ];
+        let none = || ProbeOutcome::NotApplicable("none here".into());
+        let answers = answers.into_iter().map(|probe| report(probe, ProbeOutcome::Answered));
+        let absent = absent.into_iter().map(|probe| report(probe, none()));
+        Observation { frame: frame.finish(at).0, probes: answers.chain(absent).collect(), ..empty }
     }
 }
 
@@ -174,7 +196,7 @@ impl NodeSource for ScriptedNode {
             message: "connection timed out".to_owned(),
             advice: None,
         };
-        let outcome = if reached { ProbeOutcome::Answered } else { ProbeOutcome::Failed(failure) };
-        self.observation(Timestamp::from_unix_ms(context.clock.now_ms()), outcome)
+        let at = Timestamp::from_unix_ms(context.clock.now_ms());
+        self.observation(at, (!reached).then_some(failure))
     }
 }
