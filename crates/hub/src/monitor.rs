@@ -74,6 +74,8 @@ enum Cause {
     Command(Command),
     /// What someone wanted is written down, or cannot be.
     Kept(Result<Kept, JoinError>),
+    /// It was found out over which hosts targets are reached.
+    JumpsFound(Result<Vec<(SshTarget, Vec<String>)>, JoinError>),
     /// A source that is not needed any more was let go of.
     LetGo,
     /// The hub is to stop.
@@ -137,6 +139,8 @@ pub(crate) struct Monitor {
     running: JoinSet<Collected>,
     /// The jump hosts of each target, as the SSH client's config has them.
     jumps: BTreeMap<SshTarget, Vec<String>>,
+    /// Targets whose jump hosts are being found out.
+    looking: JoinSet<Vec<(SshTarget, Vec<String>)>>,
     /// Whose collection a task is.
     tasks: HashMap<Id, TargetIndex>,
     /// Sources that end.
@@ -181,6 +185,7 @@ impl Monitor {
             local: TargetIndex(0),
             running: JoinSet::new(),
             jumps: BTreeMap::new(),
+            looking: JoinSet::new(),
             tasks: HashMap::new(),
             closing: JoinSet::new(),
             keeping: JoinSet::new(),
@@ -215,6 +220,7 @@ impl Monitor {
                 Cause::Settings(update) => self.apply_settings(update),
                 Cause::Command(command) => self.obey(command),
                 Cause::Kept(kept) => self.finish_command(kept),
+                Cause::JumpsFound(found) => self.note_jumps(found),
                 Cause::LetGo => {}
                 Cause::Stop => break,
             }
@@ -239,6 +245,7 @@ impl Monitor {
             Some(command) = self.inbox.commands.recv() => Cause::Command(command),
             Some(kept) = self.keeping.join_next() => Cause::Kept(kept),
             Some(ended) = self.running.join_next_with_id() => Cause::Collected(ended),
+            Some(found) = self.looking.join_next() => Cause::JumpsFound(found),
             Some(_) = self.closing.join_next() => Cause::LetGo,
             () = self.fleet.viewer_arrived() => Cause::ViewerArrived,
             () = tokio::time::sleep(wait) => Cause::Time,

@@ -5,8 +5,8 @@
 //! is tested as it is.
 
 use sickbay_collect::{CollectContext, LocalNode, NodeSource};
-use sickbay_model::{NodeDefinition, Observation, Resource};
-use sickbay_ssh::{Ssh, SshNode, SshSettings};
+use sickbay_model::{NodeDefinition, Observation, Resource, SshTarget};
+use sickbay_ssh::{Ssh, SshNode};
 
 use crate::settings::HubSettings;
 
@@ -98,7 +98,7 @@ impl Sources {
     /// sessions are kept while what all share is as it was.
     pub(crate) fn reload(&mut self, settings: &HubSettings) -> bool {
         self.local = settings.local.clone();
-        let changed = !same(self.ssh.settings(), &settings.ssh);
+        let changed = *self.ssh.settings() != settings.ssh;
         if changed {
             self.ssh = Ssh::new(settings.ssh.clone());
         }
@@ -123,17 +123,18 @@ impl Sources {
         Source::Ssh(Box::new(self.ssh.node(resource, definition.target.clone())))
     }
 
-    /// The hosts over which a machine is reached.
-    pub(crate) fn jumps_of(&self, definition: &NodeDefinition) -> Vec<String> {
+    /// Finds the hosts over which machines are reached. Reads the SSH client's config, so it is for a
+    /// thread that may block.
+    pub(crate) fn jump_finder(&self) -> impl Fn(&SshTarget) -> Vec<String> + Send + 'static {
+        let ssh = self.ssh.clone();
         #[cfg(test)]
-        if self.stage.is_some() {
-            return definition.target.proxy_jump.iter().cloned().collect();
+        let staged = self.stage.is_some();
+        move |target| {
+            #[cfg(test)]
+            if staged {
+                return target.proxy_jump.iter().cloned().collect();
+            }
+            ssh.jumps_of(target)
         }
-        self.ssh.jumps_of(&definition.target)
     }
-}
-
-fn same(one: &SshSettings, other: &SshSettings) -> bool {
-    // Both are plain data that print all they hold.
-    format!("{one:?}") == format!("{other:?}")
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sickbay_collect::remote::RemoteSettings;
 
 /// Settings that all nodes share.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SshSettings {
     /// Config files of OpenSSH, in order; the first value found holds. Default `~/.ssh/config`,
     /// `/etc/ssh/ssh_config`.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sickbay_collect::NodeSource as _;
 use sickbay_model::{EventKind, NodeDefinition, Resource, ResourceId, SshTarget, Timestamp};
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{Monitor, Target, places};
@@ -157,20 +158,44 @@ impl Monitor {
                 Some((id.clone(), definition))
             })
             .collect();
-        let (sources, known) = (&self.sources, &mut self.jumps);
+        let mut unknown = Vec::new();
         let jumps = |definition: &NodeDefinition| {
-            let jumps = known.entry(definition.target.clone());
-            jumps.or_insert_with(|| sources.jumps_of(definition)).clone()
+            let known = self.jumps.get(&definition.target);
+            if known.is_none() {
+                unknown.push(definition.target.clone());
+            }
+            known.cloned().unwrap_or_default()
         };
         let mut parents = watch::parents(&here.resource.id, &nodes, jumps);
         let used: BTreeSet<&SshTarget> = nodes.values().map(|node| &node.target).collect();
         self.jumps.retain(|target, _| used.contains(target));
+        if !unknown.is_empty() && self.looking.is_empty() {
+            // The SSH client's config may lie on a slow disk.
+            let find = self.sources.jump_finder();
+            self.looking.spawn_blocking(move || {
+                let found = unknown.into_iter().map(|target| {
+                    let jumps = find(&target);
+                    (target, jumps)
+                });
+                found.collect()
+            });
+        }
         for target in self.targets.values_mut().filter(|target| !target.leaving) {
             let behind = parents.remove(&target.resource.id).unwrap_or_default();
             if behind != target.parents {
                 target.parents.clone_from(&behind);
                 self.judge.watch(&target.resource.id, target.definition.clone(), behind);
             }
+        }
+    }
+
+    pub(super) fn note_jumps(&mut self, found: Result<Vec<(SshTarget, Vec<String>)>, JoinError>) {
+        match found {
+            Ok(found) => {
+                self.jumps.extend(found);
+                self.find_parents();
+            }
+            Err(error) => tracing::error!(%error, "finding out who is behind whom failed"),
         }
     }
 
@@ -222,9 +247,9 @@ impl Monitor {
     fn replace_sources(&mut self) {
         self.agenda.set_places(places(&self.settings));
         let anew = self.sources.reload(&self.settings);
-        if anew {
-            self.jumps.clear();
-        }
+        // The SSH client's own config may have changed as well.
+        self.jumps.clear();
+        self.looking = JoinSet::new();
         let local = self.sources.local();
         let here = local.resource().clone();
         match self.targets.get_mut(&self.local) {
