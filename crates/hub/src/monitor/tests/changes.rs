@@ -111,3 +111,26 @@ async fn a_reload_changes_what_changed_and_leaves_the_rest_its_session() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_written_now_does_not_appear_later_either() {
+    let play = Play::new(vec![]);
+    play.run(async |hub| {
+        assert_eq!(hub.add(node("kept", "b")).await, Ok(()));
+        let file = play.data.path().join("data").join(sickbay_store::DATABASE_FILE);
+        let other = rusqlite::Connection::open(file).expect("opens");
+        other.execute_batch("BEGIN IMMEDIATE").expect("nobody else may write");
+        for refused in [hub.add(node("extra", "b")).await, hub.remove("kept").await] {
+            let refused = refused.expect_err("refused");
+            assert!(matches!(&refused, CommandError::NotKept(why) if why.contains("not done")));
+        }
+        other.execute_batch("ROLLBACK").expect("ends");
+        tokio::time::sleep(s(10)).await;
+        assert!(hub.store.flush());
+        let stored = hub.store.nodes().expect("readable");
+        let names: Vec<_> = stored.iter().map(|node| node.name.as_str()).collect();
+        assert_eq!(names, ["kept"]);
+        assert!(hub.stage.asked("extra").is_empty() && !hub.stage.asked("kept").is_empty());
+    })
+    .await;
+}
