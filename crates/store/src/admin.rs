@@ -7,11 +7,11 @@ use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 use sickbay_model::Timestamp;
 
+use crate::batch::StoredNode;
 use crate::connection::{Place, bytes_on_disk, files_of, move_aside};
 use crate::lock::{DirectoryLock, LockError, is_held};
 use crate::open::{Identified, OpenError, create_private, quick_check, refuse_foreign};
 use crate::options::{DATABASE_FILE, Retention, WallClock};
-use crate::batch::StoredNode;
 use crate::read::{self, meta_number};
 use crate::schema::{APPLICATION_ID, Identity, migrate};
 use crate::writer::{CLEAN_SHUTDOWN, Swept, put_meta, sweep_step, vacuum};
