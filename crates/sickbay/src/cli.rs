@@ -23,7 +23,6 @@ mod node_arguments;
 mod parse;
 mod plot;
 mod render;
-mod stored_node;
 mod sweep;
 mod sweep_progress;
 mod table;

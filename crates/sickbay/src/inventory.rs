@@ -21,7 +21,7 @@ pub(crate) const MAX_REMARKS: usize = 50;
 /// What was read from an inventory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
-    /// The nodes, in the order of the inventory.
+    /// The nodes: in the order of an INI inventory; of a YAML one, group by group, by name.
     pub nodes: Vec<NodeSpec>,
     /// What was left out or not understood, and why.
     pub remarks: Vec<String>,

@@ -14,5 +14,14 @@ mod live;
 #[path = "cli/hub.rs"]
 mod hub;
 
+#[path = "cli/fleet.rs"]
+mod fleet;
+
+#[path = "../../ssh/tests/support/sshd.rs"]
+mod sshd;
+
+#[path = "cli/over_ssh.rs"]
+mod over_ssh;
+
 #[path = "cli/background.rs"]
 mod background;

@@ -191,7 +191,14 @@ mod tests {
         let terminal = Terminal { colour: false, width: 100, interactive: false, quiet: false };
         let now = Timestamp::from_unix_ms(60_000);
         let text = table(&terminal, &rows, &Times::Seen(now));
-        expect![[r#""#]].assert_eq(&text);
+        expect![[r#"
+            NODE          LEVEL     SCORE  READY  GPUS     SEEN  BREAKER    WHAT
+            evil\x1b[31m  critical   98.5  no        8  5 s ago             All 40 checks are well.
+            gpu-2         unknown       –  no        8    never  half-open  Cannot be judged: connection
+                                                                            refused.
+            gpu-9         healthy    98.5  yes       –  5 s ago             All 40 checks are well.
+            gpu-10        healthy    98.5  yes       8  5 s ago             All 40 checks are well.
+        "#]].assert_eq(&text);
         let (counts, ready) = counts(&rows);
         assert_eq!(
             summary(&terminal, &counts, ready),

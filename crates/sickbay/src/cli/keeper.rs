@@ -9,7 +9,7 @@ use sickbay_wire::v1::NodeSpec;
 
 use super::client::{AskError, Client};
 use super::watched::{LOCAL, NODES, Watched, name_of, watched};
-use super::{Context, Failure, db, exit_code, safe, stored_node};
+use super::{Context, Failure, db, exit_code, safe};
 use crate::config::{Settings, nearest};
 
 /// Writes down changes to what is watched.
@@ -76,8 +76,10 @@ impl<'a> Keeper<'a> {
     ) -> (usize, Result<(), Failure>) {
         if !self.watched.by_hub {
             let at = self.context.now();
-            let written: Result<Vec<StoredNode>, _> =
-                definitions.iter().map(|definition| stored_node::write(definition, at)).collect();
+            let written: Result<Vec<StoredNode>, _> = definitions
+                .iter()
+                .map(|definition| sickbay_hub::stored_node(definition, at))
+                .collect();
             let outcome = written.map_err(Failure::internal).and_then(|nodes_put| {
                 self.write(WriteBatch { nodes_put, ..WriteBatch::default() })
             });

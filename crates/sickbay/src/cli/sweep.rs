@@ -94,29 +94,9 @@ pub(crate) struct Unreached {
 impl Answer {
     /// The node in one line.
     pub(crate) fn row(&self) -> Option<FleetNode> {
-        self.details.first().map(|node| fleet_node(node, &self.details))
-    }
-}
-
-/// A node of a fleet in one line, from what is known of it and its GPUs.
-fn fleet_node(node: &ResourceDetail, details: &[ResourceDetail]) -> FleetNode {
-    let summary = &node.summary;
-    FleetNode {
-        id: summary.id.clone(),
-        display_name: summary.display_name.clone(),
-        level: summary.level,
-        since: summary.since,
-        score: summary.score,
-        ready: summary.ready == Some(true),
-        finding_count: summary.finding_count,
-        headline: summary.headline.clone(),
-        last_check: summary.last_check,
-        stale: summary.stale.clone(),
-        labels: summary.labels.clone(),
-        parent: summary.parent.clone(),
-        breaker: None,
-        gpus: u32::try_from(details.len().saturating_sub(1)).unwrap_or(u32::MAX),
-        active: node.active,
+        let node = self.details.first()?;
+        // Nobody's breaker is behind a look of our own.
+        Some(view::fleet_node(&node.summary.id.parse().ok()?, Some(node), None))
     }
 }
 

@@ -8,7 +8,7 @@ use sickbay_store::admin;
 use sickbay_wire::v1::{NodeSpec, NodeView};
 
 use super::client::{AskError, Client};
-use super::{Context, Failure, db, live, safe, stored_node};
+use super::{Context, Failure, db, live, safe};
 use crate::config::Settings;
 
 /// How long a hub may take to say which nodes it watches before the files are read instead.
@@ -74,7 +74,7 @@ pub(crate) fn on_disk(settings: &Settings) -> Result<Vec<NodeView>, Failure> {
     }];
     let mut names = std::collections::HashSet::from([here.name().to_owned()]);
     let stored = admin::nodes(&settings.hub.data_dir).map_err(db::failure)?;
-    let added = stored.iter().filter_map(|stored| stored_node::read(stored).ok());
+    let added = stored.iter().filter_map(|stored| sickbay_hub::read_stored_node(stored).ok());
     for definition in settings.hub.nodes.iter().cloned().chain(added) {
         // Of the same name the earlier counts, as in the hub.
         if !names.insert(definition.name.clone()) {

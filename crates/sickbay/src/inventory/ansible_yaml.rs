@@ -6,10 +6,10 @@ use super::groups::{Inventory, Variables};
 use super::{InventoryError, host_range};
 
 /// How deep groups may lie within groups.
-const MAX_DEPTH: usize = 32;
+const MAX_DEPTH: usize = 12;
 
-/// How deep the YAML may be nested: three levels a group, and what variables hold.
-const MAX_YAML_DEPTH: usize = 128;
+/// How deep the YAML may be nested: two levels a group, and what variables hold.
+const MAX_YAML_DEPTH: usize = 32;
 
 pub(super) fn read(text: &str) -> Result<Inventory, InventoryError> {
     let options = serde_saphyr::options! {

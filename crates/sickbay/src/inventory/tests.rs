@@ -63,9 +63,40 @@ ansible_user=nobody
 
 #[test]
 fn an_ini_inventory() {
-    check(INI, None, &expect![[r#""#]]);
-    check(INI, Some("cpu"), &expect![[r#""#]]);
-    check(INI, Some("gpus"), &expect![[r#""#]]);
+    check(
+        INI,
+        None,
+        &expect![[r#"
+        bastion = ops@203.0.113.5:22022 []
+        gpu-01.example = trainer@gpu-01.example:22022 key /keys/gpu over bastion [ansible_group=gpu ansible_group.cpu=yes ansible_group.gpu=yes ansible_group.train=yes]
+        gpu-02.example = trainer@gpu-02.example:22022 key /keys/gpu over bastion [ansible_group=gpu ansible_group.gpu=yes ansible_group.train=yes]
+        gpu-03.example = trainer@gpu-03.example:22022 key /keys/gpu over bastion [ansible_group=gpu ansible_group.gpu=yes ansible_group.train=yes]
+        cpu-a = trainer@cpu-a:22 over bastion [ansible_group=cpu ansible_group.cpu=yes ansible_group.train=yes]
+        cpu-b = trainer@cpu-b:22 over bastion [ansible_group=cpu ansible_group.cpu=yes ansible_group.train=yes]
+        ! gpu-01.example: a password is never taken; Sickbay signs in with keys
+        ! gpu-02.example: a password is never taken; Sickbay signs in with keys
+        ! gpu-03.example: a password is never taken; Sickbay signs in with keys
+        ! gpu-04.example: a password is never taken; Sickbay signs in with keys
+        ! "gpu-04.example" is left out: user is "ada lovelace"; allowed: a word without spaces that does not begin with '-'
+    "#]],
+    );
+    check(
+        INI,
+        Some("cpu"),
+        &expect![[r#"
+        gpu-01.example = trainer@gpu-01.example:22022 key /keys/gpu over bastion [ansible_group=gpu ansible_group.cpu=yes ansible_group.gpu=yes ansible_group.train=yes]
+        cpu-a = trainer@cpu-a:22 over bastion [ansible_group=cpu ansible_group.cpu=yes ansible_group.train=yes]
+        cpu-b = trainer@cpu-b:22 over bastion [ansible_group=cpu ansible_group.cpu=yes ansible_group.train=yes]
+        ! gpu-01.example: a password is never taken; Sickbay signs in with keys
+    "#]],
+    );
+    check(
+        INI,
+        Some("gpus"),
+        &expect![[r#"
+        refused: InventoryError { line: None, problem: "there is no group \"gpus\"; did you mean gpu?" }
+    "#]],
+    );
 }
 
 #[test]
@@ -88,8 +119,28 @@ all:
       hosts:
         localhost: {ansible_connection: local}
 ";
-    check(text, None, &expect![[r#""#]]);
-    check(text, Some("train"), &expect![[r#""#]]);
+    check(
+        text,
+        None,
+        &expect![[r#"
+        bastion = ops@203.0.113.5:- []
+        gpu-3 = -@gpu-3:2222 key /keys/gpu [ansible_group=gpu ansible_group.gpu=yes ansible_group.train=yes]
+        gpu-1 = ops@gpu-1:- key /keys/gpu [ansible_group=gpu ansible_group.gpu=yes ansible_group.train=yes]
+        gpu-2 = ops@gpu-2:- key /keys/gpu [ansible_group=gpu ansible_group.gpu=yes ansible_group.train=yes]
+        ! localhost is not reached over SSH (ansible_connection): left out
+        ! gpu-3: ansible_user is a template ({{ someone }}), which is not taken
+    "#]],
+    );
+    check(
+        text,
+        Some("train"),
+        &expect![[r#"
+        gpu-3 = -@gpu-3:2222 key /keys/gpu [ansible_group=gpu ansible_group.gpu=yes ansible_group.train=yes]
+        gpu-1 = ops@gpu-1:- key /keys/gpu [ansible_group=gpu ansible_group.gpu=yes ansible_group.train=yes]
+        gpu-2 = ops@gpu-2:- key /keys/gpu [ansible_group=gpu ansible_group.gpu=yes ansible_group.train=yes]
+        ! gpu-3: ansible_user is a template ({{ someone }}), which is not taken
+    "#]],
+    );
 }
 
 #[test]
@@ -103,11 +154,11 @@ fn what_cannot_be_read_says_where_and_what_would_be_right() {
         ("ok\nw[1:\n", Some(2), "`]`"),
         ("w[1:99999]\n", Some(1), "range"),
         ("[g:vars]\nx\n", Some(2), "has no `=`"),
-        ("all: [1, 2]\nb:\n", None, "not a section"),
+        ("---\nall: [1, 2]\n", None, "not a section"),
         ("---\n- a\n", None, "not an inventory"),
         ("all:\n  hosts:\n   - a\n", None, "`hosts`"),
         ("all:\n  hots: {}\n", None, "hots"),
-        ("---\nall: {hosts: [\n", Some(3), "not valid YAML"),
+        ("---\nall: {hosts: [\n", Some(2), "not valid YAML"),
         ("{\"_meta\": {}, \"gpu\": {}}\n", None, "-y"),
         (&format!("---\n{}", "a: {children: {".repeat(200)), None, ""),
     ] {
@@ -120,7 +171,15 @@ fn what_cannot_be_read_says_where_and_what_would_be_right() {
 #[test]
 fn rings_of_groups_and_odd_hosts_do_no_harm() {
     let text = "[a:children]\nb\n[b:children]\na\n[b]\nx\n-oProxyCommand=evil\n'h h'\n";
-    check(text, None, &expect![[r#""#]]);
+    check(
+        text,
+        None,
+        &expect![[r#"
+        x = -@x:- [ansible_group=b ansible_group.a=yes ansible_group.b=yes]
+        ! "-oProxyCommand=evil" is left out: host is -oProxyCommand=evil; allowed: a word without spaces that does not begin with '-'
+        ! "h h" is left out: host is "h h"; allowed: a word without spaces that does not begin with '-'
+    "#]],
+    );
     check("", None, &expect![[r#""#]]);
     let noise: String =
         (0..20_000u32).map(|n| char::from_u32(n * 7 % 0xd000).unwrap_or('x')).collect();

@@ -1,0 +1,62 @@
+//! A hub's home with other machines in its `~/.ssh`.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use crate::sshd::{Lab, Sshd};
+use crate::support::Place;
+use crate::world;
+
+/// A home, and the keys and servers that it knows.
+pub(crate) struct Site {
+    pub(crate) place: Place,
+    pub(crate) lab: Lab,
+}
+
+/// What a node is asked for often, so that a test need not wait long, and never leaves in doubt.
+pub(crate) const QUICK: &str = "\
+probes: {timeout: 3s, filesystem_interval: 1s, process_interval: 2s}
+breaker: {open_for: 1h}
+doubt: {lag: 1h}
+";
+
+impl Site {
+    /// A home whose config is quick, and what else is given.
+    pub(crate) fn new(config: &str) -> Self {
+        let site = Self { place: world::place(&format!("{QUICK}{config}")), lab: Lab::new() };
+        std::fs::create_dir(site.place.dir.path().join(".ssh")).unwrap();
+        site
+    }
+
+    /// A file of `~/.ssh`.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.place.dir.path().join(".ssh").join(name)
+    }
+
+    fn append(&self, name: &str, text: &str) {
+        let mut all = std::fs::read_to_string(self.file(name)).unwrap_or_default();
+        all.push_str(text);
+        std::fs::write(self.file(name), all).unwrap();
+    }
+
+    /// Makes an alias for a server whose host key is known.
+    pub(crate) fn knows(&self, alias: &str, address: &str, sshd: &Sshd) {
+        self.names(alias, address, sshd.port, "");
+        self.append("known_hosts", &format!("{}\n", self.lab.known(address, sshd).trim_end()));
+    }
+
+    /// Makes an alias, and knows no key of it.
+    pub(crate) fn names(&self, alias: &str, address: &str, port: u16, more: &str) {
+        let (user, key) = (self.lab.user(), self.lab.path("user"));
+        let mut block = format!("Host {alias}\n  HostName {address}\n  Port {port}\n");
+        let _ = writeln!(block, "  User {user}\n  IdentityFile {}\n{more}", key.display());
+        self.append("config", &block);
+    }
+
+    /// Adds to the config file.
+    pub(crate) fn configure(&self, text: &str) {
+        let file = self.place.config_file();
+        let before = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(file, before + text).unwrap();
+    }
+}
