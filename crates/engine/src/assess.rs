@@ -20,7 +20,7 @@ use crate::{Policy, score, text, transitions};
 /// its probe was asked anew since the last assessment (`ProbeReport::at` moved).
 #[must_use]
 pub fn assess(policy: &Policy, memory: &mut NodeMemory, observation: &Observation) -> Assessment {
-    let NodeMemory { assessments, checks, probe_times, facts, verdict } = memory;
+    let NodeMemory { assessments, checks, probe_times, facts, verdict, begun_anew } = memory;
     *assessments = assessments.saturating_add(1);
     let at = observation.at;
     let age = at.since(observation.frame.at);
@@ -31,7 +31,8 @@ pub fn assess(policy: &Policy, memory: &mut NodeMemory, observation: &Observatio
     } else {
         &observation.frame
     };
-    let input = Input::new(policy, observation, frame, probe_times, *assessments == 1);
+    let first = *begun_anew || *assessments == 1;
+    let input = Input::new(policy, observation, frame, probe_times, first);
     let mut judge =
         Judge::new(policy, &input.probes, &observation.resource, at, *assessments, checks);
     let unheard = verdict.heard_at.map(|heard| at.since(heard));
@@ -41,6 +42,7 @@ pub fn assess(policy: &Policy, memory: &mut NodeMemory, observation: &Observatio
         checks::reachable(&input, facts, &mut judge);
     } else {
         verdict.heard_at = Some(at);
+        *begun_anew = false;
         for check in checks::ALL {
             check(&input, facts, &mut judge);
         }

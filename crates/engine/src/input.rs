@@ -238,7 +238,7 @@ pub(crate) struct Input<'a> {
     pub(crate) probes: Probes<'a>,
     pub(crate) gpus: Vec<GpuRow<'a>>,
     pub(crate) job: Job,
-    /// The first observation of this node: rates need a second one.
+    /// The first observation of this node, or by new collectors: rates need a second one.
     pub(crate) first: bool,
 }
 

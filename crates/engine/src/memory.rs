@@ -36,6 +36,9 @@ pub struct NodeMemory {
     pub(crate) facts: NodeFacts,
     /// What transitions are told from.
     pub(crate) verdict: VerdictMemory,
+    /// Whether the next observation is the first that new collectors give.
+    #[serde(skip)]
+    pub(crate) begun_anew: bool,
 }
 
 impl NodeMemory {
@@ -62,6 +65,13 @@ impl NodeMemory {
     /// asked.
     pub fn expect(&mut self, expected: ExpectedHardware) {
         self.facts.expected = expected;
+    }
+
+    /// The collectors that give the next observation were just made (the observer was started again,
+    /// its configuration changed): rates, which need two looks, are not in it, and that is no sign
+    /// of anything. What was known of them stands for that one look.
+    pub fn collectors_begin_anew(&mut self) {
+        self.begun_anew = true;
     }
 
     /// Forgets the GPUs that no longer answer: for an operator who took them out on purpose.

@@ -20,7 +20,7 @@ use crate::memory::{CheckMemory, NodeFacts};
 enum Fate {
     /// Its thing is gone: no result; forgotten.
     Gone,
-    /// Its probe was not asked anew: the last answer stands.
+    /// Its probe was not asked anew, or by collectors that were just made: the last answer stands.
     Stands,
     /// It cannot be judged, and why.
     Unknown(Cow<'static, str>),
@@ -77,7 +77,7 @@ impl Judge<'_> {
         if unheard > u64::from(self.policy.state.forget_after_assessments) {
             return Fate::Gone;
         }
-        if !probe.fresh && entry.shown != Status::Unknown {
+        if (!probe.fresh || input.first) && entry.shown != Status::Unknown {
             return Fate::Stands;
         }
         let probe = entry.probe.name();

@@ -456,3 +456,32 @@ fn overrides_move_the_line_of_one_instance() {
     assert_eq!(found, ["/"]);
     assert_eq!(verdict.level, Level::Critical, "a single look confirms at once");
 }
+
+/// A hub that was started again has no rates at its first look: nothing is wrong with the node.
+#[test]
+fn new_collectors_have_no_rates_yet_and_that_is_no_finding() {
+    let policy = Policy::default();
+    for (anew, unknown) in [(false, true), (true, false)] {
+        let mut memory = NodeMemory::default();
+        let mut node = Node::well(0);
+        let at = |step: i64| Timestamp::from_unix_ms(START + step * 5_000);
+        for step in 0..4 {
+            let _ = assess(&policy, &mut memory, &node.observe(at(step)));
+        }
+        let stored = serde_json::to_vec(&memory).expect("plain data");
+        let mut memory: NodeMemory = serde_json::from_slice(&stored).expect("read back");
+        if anew {
+            memory.collectors_begin_anew();
+        }
+        node.unset_of(metric::CPU_USED, "");
+        let first = assess(&policy, &mut memory, &node.observe(at(4)));
+        let is_unknown = |assessment: &Assessment| {
+            assessment.findings().any(|found| found.status == Status::Unknown)
+        };
+        assert_eq!(is_unknown(&first), unknown, "anew: {anew}");
+        assert!(first.events.is_empty(), "{:?}", first.events);
+        // From the second look on it must be there.
+        let second = assess(&policy, &mut memory, &node.observe(at(5)));
+        assert!(is_unknown(&second));
+    }
+}

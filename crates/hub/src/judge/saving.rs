@@ -60,8 +60,10 @@ impl Judge {
             .collect();
         self.pending.show(&details);
         let now = self.clock.monotonic();
+        let mut memory = state.memory;
+        memory.collectors_begin_anew();
         let node = Node {
-            memory: state.memory,
+            memory,
             pace: state.pace,
             breaker: state.breaker,
             details,
