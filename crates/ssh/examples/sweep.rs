@@ -31,7 +31,14 @@ fn main() {
 
 async fn sweep(nodes: usize, collections: usize) {
     let lab = sshd::Lab::new();
-    let server = lab.sshd("");
+    // Otherwise each node has the processes of all nodes, which are on one machine here.
+    let alone =
+        "#!/bin/sh\nexec unshare --pid --fork --mount-proc sh -c \"$SSH_ORIGINAL_COMMAND\"\n";
+    let alone = lab.script("alone", alone);
+    let server = match std::env::var_os("SWEEP_ALONE") {
+        Some(_) => lab.sshd(&format!("ForceCommand {}", alone.display())),
+        None => lab.sshd(""),
+    };
     let known = lab.write("known_hosts", &format!("[127.*]:* {}", lab.public("host")));
     let settings = SshSettings {
         known_hosts: vec![known],
@@ -114,4 +121,10 @@ async fn sweep(nodes: usize, collections: usize) {
         rss().saturating_sub(before_all) / 1024 / u64::try_from(connected).expect("few"),
         server.cpu_seconds()
     );
+    if std::env::var_os("SWEEP_LEAK").is_some() {
+        // What a heap profiler then calls leaked is what connected nodes hold.
+        drop(server);
+        drop(lab);
+        std::process::exit(0);
+    }
 }

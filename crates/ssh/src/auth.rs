@@ -71,7 +71,7 @@ impl Login<'_> {
         remembered: &mut Remembered,
     ) -> Result<(), ProbeError> {
         let mut tried = Vec::new();
-        let mut files = self.from_files();
+        let mut files = self.key_files();
         let mut hashes = Hashes::default();
         // What worked before needs no agent if it is a file.
         let before = files.iter().position(|it| Some(&it.fingerprint) == remembered.as_ref());
@@ -104,7 +104,7 @@ impl Login<'_> {
         Err(self.denied(&tried, notes))
     }
 
-    fn from_files(&self) -> Vec<Candidate> {
+    fn key_files(&self) -> Vec<Candidate> {
         let files = self.hop.keys.iter().filter_map(|(path, file)| match &**file {
             KeyFile::Ready { key, certificate } => Some(Candidate {
                 fingerprint: fingerprint(key.public_key()),
@@ -228,7 +228,7 @@ impl Login<'_> {
             (Key::File { key, certificate: None }, _) => {
                 let hash = match hashes.for_key(handle, &key.algorithm()).await {
                     Ok(hash) => hash,
-                    Err(why) => return self.skip(why, tried),
+                    Err(why) => return Self::skip(why, tried),
                 };
                 let key = PrivateKeyWithHashAlg::new(Arc::clone(key), hash);
                 handle.authenticate_publickey(user, key).await.map_err(|e| e.to_string())
@@ -240,7 +240,7 @@ impl Login<'_> {
                 };
                 let hash = match hashes.for_key(handle, &algorithm).await {
                     Ok(hash) => hash,
-                    Err(why) => return self.skip(why, tried),
+                    Err(why) => return Self::skip(why, tried),
                 };
                 let asked = match &**identity {
                     AgentIdentity::PublicKey { key, .. } => {
@@ -258,7 +258,7 @@ impl Login<'_> {
         self.judge(handle, result, tried)
     }
 
-    fn skip(&self, why: &str, tried: &mut Vec<String>) -> Attempt {
+    fn skip(why: &str, tried: &mut [String]) -> Attempt {
         if let Some(last) = tried.last_mut() {
             last.push_str(", which ");
             last.push_str(why);
@@ -270,7 +270,7 @@ impl Login<'_> {
         &self,
         handle: &Handle<Client>,
         result: Result<AuthResult, String>,
-        tried: &mut Vec<String>,
+        tried: &mut [String],
     ) -> Attempt {
         let address = self.hop.hop.address();
         match result {

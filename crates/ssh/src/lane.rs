@@ -149,7 +149,7 @@ async fn exchange(
         message.push(b'\n');
     }
     let sent = Instant::now();
-    channel.opened.send(message).await?;
+    channel.opened.send(&message).await?;
     loop {
         match channel.opened.inbox.next().await {
             Ok(bytes) => {

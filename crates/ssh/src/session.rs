@@ -150,6 +150,10 @@ impl Session {
     }
 }
 
+/// In pieces of how many bytes we send: the protocol library keeps a buffer as large as the most
+/// that it ever had to send at once.
+const PIECE_BYTES: usize = 4 << 10;
+
 /// How long saying goodbye may take.
 const GOODBYE_LIMIT: Duration = Duration::from_millis(500);
 
@@ -168,8 +172,13 @@ impl Opened {
     }
 
     /// Sends to the command's input.
-    pub(crate) async fn send(&self, bytes: impl Into<Vec<u8>>) -> Result<(), russh::Error> {
-        self.write.data_bytes(bytes.into()).await
+    pub(crate) async fn send(&self, bytes: &[u8]) -> Result<(), russh::Error> {
+        for piece in bytes.chunks(PIECE_BYTES) {
+            self.write.data_bytes(piece.to_vec()).await?;
+            // The session's task may send this one before the next is there.
+            tokio::task::yield_now().await;
+        }
+        Ok(())
     }
 
     /// Closes it; what still comes is not wanted.

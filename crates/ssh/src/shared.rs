@@ -19,8 +19,9 @@ use crate::{SshNode, SshSettings, trouble};
 
 /// The window of a channel, in bytes: how much a node may send before we agree to more.
 const WINDOW_BYTES: u32 = 64 << 10;
-/// The largest packet that a node may send, in bytes.
-const PACKET_BYTES: u32 = 32 << 10;
+/// The largest packet that a node may send, in bytes: the protocol library keeps a buffer of that
+/// size for each session.
+const PACKET_BYTES: u32 = 8 << 10;
 /// How many messages of a tunnelled session wait between two sessions.
 const TUNNEL_MESSAGES: usize = 16;
 /// How many signs of life may fail to come before a session is given up.

@@ -99,7 +99,7 @@ async fn commands_run_side_by_side_over_one_session() {
     let echo = session.execute("read line; echo \"got $line\"; echo oops >&2; exit 3");
     let echo = echo.await.expect("a channel");
     assert!(echo.round_trip < Duration::from_secs(1));
-    echo.send(b"hello\n".to_vec()).await.expect("sent");
+    echo.send(b"hello\n").await.expect("sent");
     assert_eq!(read_all(&echo).await, "got hello\n");
     assert_eq!(echo.inbox.last_words(), (b"oops\n".to_vec(), Some(3)));
     slow.close().await;

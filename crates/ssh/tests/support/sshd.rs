@@ -85,6 +85,15 @@ impl Lab {
 
     /// A server on a free port of all addresses of this machine, with further lines of config.
     pub fn sshd(&self, options: &str) -> Sshd {
+        self.sshd_at(options, Ipv4Addr::LOCALHOST, None)
+    }
+
+    /// A server in a network namespace that `ip netns` knows, which is reached by an address.
+    pub fn sshd_within(&self, namespace: &str, address: Ipv4Addr) -> Sshd {
+        self.sshd_at("", address, Some(namespace.to_owned()))
+    }
+
+    fn sshd_at(&self, options: &str, address: Ipv4Addr, namespace: Option<String>) -> Sshd {
         // As root, sshd wants a place for its unprivileged part; elsewhere it needs none.
         if self.user() == "root" {
             let _ = std::fs::create_dir_all("/run/sshd");
@@ -104,7 +113,7 @@ impl Lab {
         let _ = writeln!(config, "PrintMotd no\nMaxStartups 500\nLogLevel ERROR");
         let config = self.write(&format!("sshd_config-{port}"), &config);
         let log = self.path(&format!("sshd_log-{port}"));
-        let mut sshd = Sshd { port, config, log, child: None };
+        let mut sshd = Sshd { port, address, namespace, config, log, child: None };
         sshd.start();
         sshd
     }
@@ -132,6 +141,8 @@ impl Lab {
 /// A server, ended with all its sessions when dropped.
 pub struct Sshd {
     pub port: u16,
+    address: Ipv4Addr,
+    namespace: Option<String>,
     config: PathBuf,
     log: PathBuf,
     child: Option<Child>,
@@ -140,7 +151,16 @@ pub struct Sshd {
 impl Sshd {
     pub fn start(&mut self) {
         let log = std::fs::File::create(&self.log).expect("a log");
-        let child = Command::new("/usr/sbin/sshd")
+        let server = "/usr/sbin/sshd";
+        let mut command = match &self.namespace {
+            None => Command::new(server),
+            Some(name) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", name, server]);
+                command
+            }
+        };
+        let child = command
             .args(["-D", "-e", "-f"])
             .arg(&self.config)
             .stdin(Stdio::null())
@@ -150,7 +170,7 @@ impl Sshd {
             .spawn()
             .expect("sshd runs: install openssh-server");
         self.child = Some(child);
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        let address = SocketAddr::from((self.address, self.port));
         wait_until("sshd listens", || {
             let ended = self.child.as_mut().and_then(|child| child.try_wait().ok().flatten());
             assert!(ended.is_none(), "sshd ended: {}", self.said());
