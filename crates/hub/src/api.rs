@@ -22,6 +22,7 @@ mod openapi;
 mod query;
 mod resources;
 mod session;
+mod shown;
 mod stored;
 mod stream;
 mod time;

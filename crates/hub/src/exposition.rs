@@ -5,11 +5,15 @@
 //! readings are not fresh shows none: a scraper would take old numbers for new ones.
 //!
 //! What must hold: the number of series is limited; what is cut is counted in
-//! `sickbay_exposition_cut_series`. The hub's own figures come first and are never cut.
+//! `sickbay_exposition_cut_series` and `sickbay_exposition_cut_nodes`. The hub's own figures and the
+//! fleet's sums are never cut. Nodes' verdicts go before all else that is known of them, and that is
+//! shown of a node whole or not at all.
 //!
 //! What it does not do: keep values (it reads a snapshot), or push.
 
 mod encoder;
+mod fleet;
+mod groups;
 mod hub;
 mod readings;
 mod verdicts;
@@ -64,11 +68,14 @@ impl Exposition {
         let began = clock.monotonic();
         let mut out = Encoder::new(format);
         hub::write(&mut out, hub, counters);
+        fleet::write(&mut out, snapshot);
         out.limit_series(self.limit);
-        verdicts::write(&mut out, snapshot);
-        readings::write(&mut out, snapshot);
-        let (written, cut) = out.unlimit_series();
-        self.write_own(&mut out, written, cut);
+        let plan = groups::plan(snapshot, self.limit);
+        verdicts::write(&mut out, &plan);
+        readings::write(&mut out, &plan);
+        let (written, beyond) = out.unlimit_series();
+        debug_assert_eq!(beyond, 0, "the plan counts what is written");
+        self.write_own(&mut out, written, plan.cut_series + beyond, plan.cut_groups);
         let text = out.finish();
         let took = clock.monotonic().saturating_sub(began).as_micros();
         self.last_took_us.store(u64::try_from(took).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -76,7 +83,7 @@ impl Exposition {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts and microseconds fit f64's 53 bits")]
-    fn write_own(&self, out: &mut Encoder, written: usize, cut: usize) {
+    fn write_own(&self, out: &mut Encoder, written: usize, cut: usize, cut_nodes: usize) {
         let took = self.last_took_us.load(Ordering::Relaxed) as f64 / 1e6;
         for (name, unit, help, value) in [
             (
@@ -90,6 +97,12 @@ impl Exposition {
                 None,
                 "Series left out of this answer because the limit was met.",
                 cut as f64,
+            ),
+            (
+                "sickbay_exposition_cut_nodes",
+                None,
+                "Nodes that are left out of this answer, or shown with their verdicts alone.",
+                cut_nodes as f64,
             ),
             (
                 "sickbay_exposition_limit_series",

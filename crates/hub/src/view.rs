@@ -16,7 +16,7 @@ mod inventory;
 mod silence;
 
 pub use fleet::{breaker, fleet_node, watched_node};
-pub(crate) use fleet::{count_breaker, count_level};
+pub(crate) use fleet::{count_breaker, count_level, shown_nodes};
 use inventory::{inventory, processes};
 pub(crate) use silence::empty_observation;
 pub use silence::{never_collected, silenced};

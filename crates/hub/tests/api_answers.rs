@@ -19,12 +19,16 @@ mod hub;
 mod access;
 #[path = "api_answers/events.rs"]
 mod events;
+#[path = "api_answers/fleet_view.rs"]
+mod fleet_view;
 #[path = "api_answers/health.rs"]
 mod health;
 #[path = "api_answers/history.rs"]
 mod history;
 #[path = "api_answers/metrics.rs"]
 mod metrics;
+#[path = "api_answers/nodes.rs"]
+mod nodes;
 #[path = "api_answers/openapi.rs"]
 mod openapi;
 #[path = "api_answers/openmetrics.rs"]

@@ -71,6 +71,47 @@ async fn answers_come_within_two_milliseconds() {
     }
 }
 
+/// The goal for ten thousand nodes.
+const FLEET_GOAL: Duration = Duration::from_millis(5);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement; meaningful in release on a quiet machine"]
+async fn a_fleet_of_ten_thousand_answers_within_five_milliseconds() {
+    println!("| nodes | address | p50 µs | p99 µs | max µs | bytes |");
+    for nodes in [1_000_u32, 10_000] {
+        let listen = ListenSettings { limits: hub::wide(), ..ListenSettings::default() };
+        let hub = hub::start_with(listen).await;
+        let levels = [Level::Healthy, Level::Healthy, Level::Degraded, Level::Critical];
+        let details: Vec<_> = (0..nodes)
+            .map(|node| {
+                let level = levels[node as usize % levels.len()];
+                fleet::detail(&format!("node/n{node:05}"), level, Some(f64::from(node % 100)))
+            })
+            .collect();
+        hub.edit(|next| {
+            for detail in details {
+                let id = detail.summary.id.parse().expect("an id");
+                next.resources.insert(id, detail.into());
+            }
+        });
+        for path in [
+            "/api/v1/fleet",
+            "/api/v1/fleet?limit=10000",
+            "/api/v1/fleet?limit=10000&sort=-since",
+            "/api/v1/fleet?limit=10000&label=zone=a&level=healthy",
+            "/api/v1/fleet?search=n0042",
+        ] {
+            let (mut times, bytes) = measure(&hub, path).await;
+            times.sort_unstable();
+            let at = |share: usize| times[(times.len() - 1) * share / 100].as_micros();
+            println!("| {nodes} | {path} | {} | {} | {} | {bytes} |", at(50), at(99), at(100));
+            if !cfg!(debug_assertions) {
+                assert!(at(99) <= FLEET_GOAL.as_micros(), "{path}");
+            }
+        }
+    }
+}
+
 async fn measure(hub: &hub::TestHub, path: &str) -> (Vec<Duration>, usize) {
     let mut stream = TcpStream::connect(hub.addr).await.expect("a connection");
     let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", hub.addr);

@@ -15,7 +15,7 @@ mod choose;
 mod rows;
 
 pub(super) use choose::{Order, Wanted, page};
-pub(super) use rows::{Row, Rows, RowsKeeper};
+pub(super) use rows::{LabelCounts, Row, Rows, RowsKeeper};
 
 pub(super) const KNOWN: &[&str] =
     &["label", "level", "ready", "breaker", "search", "sort", "limit", "cursor"];

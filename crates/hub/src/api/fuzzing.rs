@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
-use sickbay_model::Timestamp;
-use sickbay_wire::v1::SessionRequest;
+use sickbay_model::{NodeOrigin, Timestamp};
+use sickbay_wire::v1::{NodeSpec, SessionRequest};
 
 use super::accept::{JSON, json, names, negotiate};
 use super::query::Query;
 use super::resources::{Filter, parse_id};
-use super::{events, matches_etag, stream, time};
+use super::{change, events, fleet, matches_etag, stream, time};
 use crate::server::{Sessions, check_origin};
 use crate::settings::Secret;
 use crate::stored_state::StoredState;
@@ -18,7 +18,9 @@ use crate::stored_state::StoredState;
 const PARAMETERS: &[&str] = &[
     "after",
     "before",
+    "breaker",
     "cursor",
+    "fleet",
     "format",
     "from",
     "instance",
@@ -31,7 +33,10 @@ const PARAMETERS: &[&str] = &[
     "metric",
     "order",
     "parent",
+    "ready",
     "resource",
+    "search",
+    "sort",
     "step",
     "to",
 ];
@@ -57,6 +62,7 @@ const NOW: Timestamp = Timestamp::from_unix_ms(1_795_253_400_123);
 /// that signs in.
 pub fn request(bytes: &[u8]) {
     let _ = serde_json::from_slice::<SessionRequest>(bytes);
+    check_definition(bytes);
     let mut lines = bytes.split(|&byte| byte == b'\n');
     let query = lines.next().and_then(|line| std::str::from_utf8(line).ok());
     let mut headers = HeaderMap::new();
@@ -87,6 +93,16 @@ pub fn stored_state(bytes: &[u8]) {
     }
 }
 
+/// What is taken as a node has no mistake, and is the same after it was shown.
+fn check_definition(bytes: &[u8]) {
+    let Ok(spec) = serde_json::from_slice::<NodeSpec>(bytes) else { return };
+    let definition = spec.into_definition(NodeOrigin::Added);
+    if definition.mistakes().is_empty() {
+        assert!(definition.resource().is_ok(), "{definition:?}");
+        assert_eq!(NodeSpec::of(&definition).into_definition(NodeOrigin::Added), definition);
+    }
+}
+
 fn check_negotiation(headers: &HeaderMap) {
     let offered = [JSON, "text/csv", "text/plain; version=0.0.4"];
     let best = negotiate(headers, &offered);
@@ -94,6 +110,7 @@ fn check_negotiation(headers: &HeaderMap) {
     // What is acceptable alone is not refused among others.
     assert!(best.is_ok() || json(headers).is_err());
     let _ = names(headers, JSON);
+    let _ = change::check_site(headers);
 }
 
 fn check_admission(headers: &HeaderMap) {
@@ -136,6 +153,15 @@ fn check_parameters(query: &Query) {
         }
     }
     let _ = Filter::parse(query);
+    let _ = stream::Scope::parse(query);
+    if let (Ok(wanted), Ok(order), Ok(cursor)) =
+        (fleet::Wanted::parse(query), fleet::Order::parse(query), query.one("cursor"))
+    {
+        assert!(
+            fleet::page(&[], &wanted, order, cursor, 1).is_ok_and(|page| page.0.is_empty())
+                || cursor.is_some()
+        );
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use sickbay_wire::v1::{Page, ResourceDetail, ResourceSummary};
 use super::cache::{self, Stamp};
 use super::problem::ProblemResponse;
 use super::query::{Query, wrong};
+use super::shown::Shown;
 use super::{ApiContext, accept};
 use crate::fleet::FleetSnapshot;
 
@@ -87,8 +88,10 @@ pub(super) async fn detail(
     let detail =
         snapshot.resources.get(&id).ok_or_else(|| ProblemResponse::no_such_resource(&text))?;
     let stamp = Stamp { revision: snapshot.revision, tick: 0 };
-    let answer =
-        context.shared.cache.get_or_make(id.as_str(), stamp, || cache::to_json(&**detail))?;
+    let answer = context
+        .shared
+        .cache
+        .get_or_make(id.as_str(), stamp, || cache::to_json(&Shown::new(&id, detail, &snapshot)))?;
     Ok(answer.json(&headers))
 }
 

@@ -6,7 +6,7 @@ use sickbay_model::catalogue::{ALL, READINESS, SCORE};
 use sickbay_model::{InstanceKind, MetricDef, MetricKind, Unit};
 
 use super::encoder::{Encoder, Family, Type, label};
-use crate::fleet::FleetSnapshot;
+use super::groups::{Group, Plan};
 
 /// How a metric of the catalogue is exposed.
 struct Exposed {
@@ -34,18 +34,22 @@ impl Scale {
     }
 }
 
-/// Writes the readings of every node that are fresh.
-pub(super) fn write(out: &mut Encoder, snapshot: &FleetSnapshot) {
-    let nodes: Vec<_> = snapshot
-        .frames
+/// How many series [`write`] writes of a group.
+pub(super) fn count(group: &Group<'_>) -> usize {
+    let shown = |metric| ![SCORE, READINESS].contains(&metric);
+    group.frame.map_or(0, |frame| frame.iter().filter(|(series, _)| shown(series.metric)).count())
+}
+
+/// Writes the readings of nodes.
+pub(super) fn write(out: &mut Encoder, plan: &Plan<'_>) {
+    let nodes: Vec<_> = plan
+        .verdicts
         .iter()
-        .filter(|(id, _)| {
-            snapshot.resources.get(*id).is_none_or(|detail| detail.summary.stale.is_none())
-        })
-        .map(|(id, frame)| {
+        .take(plan.whole)
+        .filter_map(|group| {
             let mut labels = String::new();
-            label(&mut labels, "node", id.name());
-            (labels, frame)
+            label(&mut labels, "node", group.id.name());
+            Some((labels, group.frame?))
         })
         .collect();
     let mut labels = String::new();

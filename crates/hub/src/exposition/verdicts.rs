@@ -1,12 +1,11 @@
 //! What was judged: scores, levels, readiness, checks, and how the collection went.
 
-use std::sync::Arc;
-
-use sickbay_model::{Level, ResourceId, Status};
-use sickbay_wire::v1::ResourceDetail;
+use sickbay_model::probe::REACHABLE;
+use sickbay_model::{Kind, Level, Status};
+use sickbay_wire::v1::{ProbeView, ResourceDetail};
 
 use super::encoder::{Encoder, Family, Type};
-use crate::fleet::FleetSnapshot;
+use super::groups::{Group, Plan};
 
 const STATUSES: [Status; 5] =
     [Status::Healthy, Status::Degraded, Status::Unhealthy, Status::Critical, Status::Unknown];
@@ -71,9 +70,44 @@ const PER_RESOURCE: [PerResource; 8] = [
     },
 ];
 
-/// Writes the verdicts of every resource.
-pub(super) fn write(out: &mut Encoder, snapshot: &FleetSnapshot) {
-    write_system(out, snapshot);
+/// States of a breaker.
+const BREAKERS: [&str; 3] = ["closed", "open", "half_open"];
+
+/// How many series [`write_own`] writes of a group.
+pub(super) fn count_own(group: &Group<'_>) -> usize {
+    let verdicts = group.own.map_or(0, |own| count_verdicts(own));
+    if group.id.kind() != Kind::Node {
+        return verdicts;
+    }
+    let checked = group.own.is_some_and(|own| own.summary.last_check.is_some());
+    let breaker = group.entry.is_some_and(|entry| entry.breaker.is_some());
+    verdicts + 1 + usize::from(checked) + if breaker { BREAKERS.len() } else { 0 }
+}
+
+/// How many series the verdicts of a resource are.
+fn count_verdicts(detail: &ResourceDetail) -> usize {
+    let gauges = PER_RESOURCE.iter().filter(|gauge| (gauge.value)(detail).is_some());
+    Level::ALL.len() + gauges.count()
+}
+
+/// How many series [`write`] writes of a group, beside those of [`count_own`], if it is whole.
+pub(super) fn count_rest(group: &Group<'_>) -> usize {
+    let parts: usize = group.parts.iter().map(|(_, detail)| count_verdicts(detail)).sum();
+    let fresh = group.fresh().map(|(_, detail)| {
+        let probes = detail.probes.len() + applicable(detail).count();
+        detail.checks.len() * STATUSES.len() + probes
+    });
+    parts + fresh.sum::<usize>()
+}
+
+/// Writes the verdicts of what there is room for.
+pub(super) fn write(out: &mut Encoder, plan: &Plan<'_>) {
+    write_nodes(out, plan);
+    let whole = plan.verdicts.get(..plan.whole).unwrap_or_default();
+    // Parts stand beside their nodes: a family is written in one piece.
+    let parts = whole.iter().flat_map(|group| group.parts.iter().copied());
+    let own = plan.verdicts.iter().filter_map(|group| Some((group.id, group.own?)));
+    let shown: Vec<_> = own.chain(parts).collect();
     let levels = Level::ALL.map(Level::as_str);
     out.family(&Family {
         name: "sickbay_resource_level",
@@ -81,43 +115,71 @@ pub(super) fn write(out: &mut Encoder, snapshot: &FleetSnapshot) {
         unit: None,
         help: "How well it is.",
     });
-    for (id, detail) in &snapshot.resources {
+    for (id, detail) in &shown {
         let labels = [("resource", id.as_str()), ("kind", id.kind().as_str())];
         out.states(&labels, &levels, detail.summary.level.as_str());
     }
     for gauge in &PER_RESOURCE {
         let PerResource { name, unit, help, value } = *gauge;
         out.family(&Family { name, kind: Type::Gauge, unit, help });
-        for (id, detail) in &snapshot.resources {
+        for (id, detail) in &shown {
             if let Some(value) = value(detail) {
                 out.sample(&[("resource", id.as_str()), ("kind", id.kind().as_str())], value);
             }
         }
     }
-    write_probes(out, snapshot);
-    write_checks(out, snapshot);
+    write_probes(out, whole);
+    write_checks(out, whole);
 }
 
-fn write_system(out: &mut Encoder, snapshot: &FleetSnapshot) {
+/// What is said of nodes alone: whether they answer, and whether they are asked.
+fn write_nodes(out: &mut Encoder, plan: &Plan<'_>) {
+    let nodes: Vec<_> =
+        plan.verdicts.iter().filter(|group| group.id.kind() == Kind::Node).collect();
     out.family(&Family {
-        name: "sickbay_system_score",
+        name: "sickbay_node_up",
         kind: Type::Gauge,
         unit: None,
-        help: "Health score of the whole system, 0 to 100; absent while unknown.",
+        help: "1 if the last collection reached the node and is fresh.",
     });
-    if let Some(score) = snapshot.system.score {
-        out.sample(&[], score);
+    for group in &nodes {
+        out.sample(&[("node", group.id.name())], flag(is_up(group)));
     }
     out.family(&Family {
-        name: "sickbay_system_level",
+        name: "sickbay_node_last_check_timestamp_seconds",
+        kind: Type::Gauge,
+        unit: Some("seconds"),
+        help: "When the node was last collected, in seconds since the Unix epoch.",
+    });
+    for group in &nodes {
+        if let Some(at) = group.own.and_then(|own| own.summary.last_check) {
+            out.sample(&[("node", group.id.name())], at.as_unix_seconds());
+        }
+    }
+    out.family(&Family {
+        name: "sickbay_node_breaker_state",
         kind: Type::StateSet,
         unit: None,
-        help: "How well the whole system is.",
+        help: "Whether the node is asked; absent for the hub's own machine.",
     });
-    out.states(&[], &Level::ALL.map(Level::as_str), snapshot.system.level.as_str());
+    for group in &nodes {
+        if let Some(breaker) = group.entry.and_then(|entry| entry.breaker.as_ref()) {
+            out.states(&[("node", group.id.name())], &BREAKERS, breaker.state().as_str());
+        }
+    }
 }
 
-fn write_checks(out: &mut Encoder, snapshot: &FleetSnapshot) {
+fn is_up(group: &Group<'_>) -> bool {
+    group.own.is_some_and(|own| {
+        let reached = own.probes.iter().any(|probe| {
+            probe.probe == REACHABLE.as_str()
+                && ["answered", "partial"].contains(&probe.outcome.as_str())
+        });
+        reached && own.summary.stale.is_none()
+    })
+}
+
+fn write_checks(out: &mut Encoder, whole: &[Group<'_>]) {
     let statuses = STATUSES.map(Status::as_str);
     out.family(&Family {
         name: "sickbay_check_status",
@@ -125,7 +187,7 @@ fn write_checks(out: &mut Encoder, snapshot: &FleetSnapshot) {
         unit: None,
         help: "The answer of a check; absent while what is known of its resource is not fresh.",
     });
-    for (id, detail) in fresh(snapshot) {
+    for (id, detail) in whole.iter().flat_map(Group::fresh) {
         for check in &detail.checks {
             let labels = [
                 ("resource", id.as_str()),
@@ -138,14 +200,14 @@ fn write_checks(out: &mut Encoder, snapshot: &FleetSnapshot) {
     }
 }
 
-fn write_probes(out: &mut Encoder, snapshot: &FleetSnapshot) {
+fn write_probes(out: &mut Encoder, whole: &[Group<'_>]) {
     out.family(&Family {
         name: "sickbay_probe_duration_seconds",
         kind: Type::Gauge,
         unit: Some("seconds"),
         help: "Time that a probe of the last collection took.",
     });
-    for (id, detail) in fresh(snapshot) {
+    for (id, detail) in whole.iter().flat_map(Group::fresh) {
         for probe in &detail.probes {
             let labels = [("resource", id.as_str()), ("probe", probe.probe.as_str())];
             out.sample(&labels, probe.took_ms / 1000.0);
@@ -157,17 +219,16 @@ fn write_probes(out: &mut Encoder, snapshot: &FleetSnapshot) {
         unit: None,
         help: "1 if a probe of the last collection answered; absent where it does not apply.",
     });
-    for (id, detail) in fresh(snapshot) {
-        for probe in detail.probes.iter().filter(|probe| probe.outcome != "not_applicable") {
+    for (id, detail) in whole.iter().flat_map(Group::fresh) {
+        for probe in applicable(detail) {
             let labels = [("resource", id.as_str()), ("probe", probe.probe.as_str())];
             out.sample(&labels, flag(probe.outcome == "answered"));
         }
     }
 }
 
-/// What was found some time ago must not pass for what is: only fresh resources.
-fn fresh(snapshot: &FleetSnapshot) -> impl Iterator<Item = (&ResourceId, &Arc<ResourceDetail>)> {
-    snapshot.resources.iter().filter(|(_, detail)| detail.summary.stale.is_none())
+fn applicable(detail: &ResourceDetail) -> impl Iterator<Item = &ProbeView> {
+    detail.probes.iter().filter(|probe| probe.outcome != "not_applicable")
 }
 
 pub(super) fn flag(holds: bool) -> f64 {

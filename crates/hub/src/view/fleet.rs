@@ -1,10 +1,12 @@
 //! Nodes as they stand in the fleet: one line each, their definitions and their breakers.
 
+use std::sync::Arc;
+
 use sickbay_engine::{Breaker, BreakerState};
-use sickbay_model::{Level, NodeOrigin, ResourceId, Timestamp};
+use sickbay_model::{Kind, Level, NodeOrigin, ResourceId, Timestamp};
 use sickbay_wire::v1;
 
-use crate::fleet::NodeEntry;
+use crate::fleet::{FleetSnapshot, NodeEntry};
 
 /// What is said of a node of which nothing is known yet.
 const NOT_COLLECTED: &str = "not collected yet";
@@ -96,7 +98,17 @@ fn parent_of(name: Option<&str>) -> Option<String> {
     name.and_then(|name| ResourceId::node(name).ok()).map(|id| id.to_string())
 }
 
-/// How many breakers are in each state.
+/// The nodes among the resources. They stand together: ids sort by kind.
+pub(crate) fn shown_nodes(
+    snapshot: &FleetSnapshot,
+) -> impl Iterator<Item = (&ResourceId, &Arc<v1::ResourceDetail>)> {
+    // No name's first byte sorts before this one.
+    let first = ResourceId::node("-").ok();
+    let all = first.map(|first| snapshot.resources.range(first..));
+    all.into_iter().flatten().take_while(|(id, _)| id.kind() == Kind::Node)
+}
+
+/// Counts a breaker's state.
 pub(crate) fn count_breaker(counts: &mut v1::BreakerCounts, state: BreakerState) {
     match state {
         BreakerState::Closed => counts.closed += 1,

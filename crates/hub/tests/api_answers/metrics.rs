@@ -21,6 +21,9 @@ fn value(samples: &Samples, name: &str, labels: &[(&str, &str)]) -> Option<f64> 
 #[tokio::test]
 async fn openmetrics_by_the_letter() {
     let hub = hub::start().await;
+    hub.put_node("gpu-07", Some(fleet::watched("gpu-07", &[], 3)));
+    hub.put_node("never", Some(fleet::watched("never", &[], 0)));
+    hub.status.schedule().running.store(3, std::sync::atomic::Ordering::Relaxed);
     let reply = get_with(hub.addr, "/metrics", &[ACCEPT_OPEN_METRICS]).await;
     assert_eq!(
         reply.header("content-type"),
@@ -62,6 +65,21 @@ async fn openmetrics_by_the_letter() {
             1.0,
         ),
         ("sickbay_probe_answered", vec![("resource", "node/calm"), ("probe", "nvidia")], 0.0),
+        ("sickbay_node_up", vec![node], 1.0),
+        ("sickbay_node_up", vec![("node", "silent")], 0.0),
+        ("sickbay_node_last_check_timestamp_seconds", vec![node], 1_795_253_400.123),
+        ("sickbay_node_breaker_state", vec![node, ("sickbay_node_breaker_state", "open")], 1.0),
+        ("sickbay_node_breaker_state", vec![node, ("sickbay_node_breaker_state", "closed")], 0.0),
+        ("sickbay_fleet_nodes", vec![("level", "degraded")], 1.0),
+        ("sickbay_fleet_nodes", vec![("level", "critical")], 0.0),
+        ("sickbay_fleet_nodes", vec![("level", "unknown")], 2.0),
+        ("sickbay_fleet_breakers", vec![("state", "open")], 1.0),
+        ("sickbay_fleet_breakers", vec![("state", "half_open")], 0.0),
+        ("sickbay_fleet_ready_nodes", vec![], 1.0),
+        ("sickbay_fleet_doubt", vec![], 0.0),
+        ("sickbay_schedule_collections_running", vec![], 3.0),
+        ("sickbay_schedule_targets_waiting", vec![], 0.0),
+        ("sickbay_exposition_cut_nodes", vec![], 0.0),
         ("sickbay_build_info", vec![("version", env!("CARGO_PKG_VERSION"))], 1.0),
         ("sickbay_hub_ready", vec![], 1.0),
         ("sickbay_exposition_cut_series", vec![], 0.0),
@@ -75,6 +93,11 @@ async fn openmetrics_by_the_letter() {
         ("sickbay_node_cpu_used_ratio", vec![("node", "silent")]),
         ("sickbay_resource_ready", vec![("resource", "gpu/gpu-07/0"), ("kind", "gpu")]),
         ("sickbay_probe_answered", vec![("resource", "node/calm"), ("probe", "amd")]),
+        (
+            "sickbay_node_breaker_state",
+            vec![("node", "calm"), ("sickbay_node_breaker_state", "open")],
+        ),
+        ("sickbay_node_last_check_timestamp_seconds", vec![("node", "never")]),
     ] {
         assert_eq!(value(&samples, name, &labels), None, "{name}");
     }
@@ -83,6 +106,7 @@ async fn openmetrics_by_the_letter() {
 #[tokio::test]
 async fn the_older_format_passes_promtool() {
     let hub = hub::start().await;
+    hub.put_node("gpu-07", Some(fleet::watched("gpu-07", &[], 3)));
     for accept in ["*/*", "text/plain", "text/plain; version=0.0.4"] {
         let reply = get_with(hub.addr, "/metrics", &[("Accept", accept)]).await;
         assert_eq!(
@@ -160,4 +184,66 @@ async fn what_is_not_fresh_has_no_answers_of_checks() {
     hub.put(silent);
     let reply = get(hub.addr, "/metrics").await;
     assert_eq!(checks(reply.text(), &id), 0, "{id}");
+}
+
+#[tokio::test]
+async fn nodes_are_shown_whole_or_by_their_verdicts_alone() {
+    let nodes = 20_u32;
+    let full = {
+        let hub = with_nodes(nodes, 1_000_000).await;
+        openmetrics::read(get_with(hub.addr, "/metrics", &[ACCEPT_OPEN_METRICS]).await.text())
+    };
+    let own = |samples: &Samples, name: &str| value(samples, name, &[]).expect(name);
+    let all = own(&full, "sickbay_exposition_series");
+    assert!((own(&full, "sickbay_exposition_cut_series")).abs() < 0.5);
+    for limit in [0_u32, 7, 100, 300, 500, 1_000, 1_300] {
+        let hub = with_nodes(nodes, limit as usize).await;
+        let reply = get_with(hub.addr, "/metrics", &[ACCEPT_OPEN_METRICS]).await;
+        let samples = openmetrics::read(reply.text());
+        let (written, cut) = (
+            own(&samples, "sickbay_exposition_series"),
+            own(&samples, "sickbay_exposition_cut_series"),
+        );
+        assert!(written <= f64::from(limit), "{limit}: {written}");
+        assert!((written + cut - all).abs() < 0.5, "{limit}: {written} + {cut} is not {all}");
+        let (mut whole, mut with_verdicts) = (0, 0);
+        for node in 0..nodes {
+            let name = format!("n{node:02}");
+            let about = |samples: &Samples| {
+                let is_it = |labels: &BTreeMap<String, String>| {
+                    labels.get("node") == Some(&name)
+                        || labels.get("resource") == Some(&format!("node/{name}"))
+                };
+                samples.keys().filter(|(_, labels)| is_it(labels)).count()
+            };
+            let (here, there) = (about(&samples), about(&full));
+            let up = value(&samples, "sickbay_node_up", &[("node", &name)]).is_some();
+            let read = value(&samples, "sickbay_node_cpu_used_ratio", &[("node", &name)]).is_some();
+            assert!(up || !read, "{limit} {name}: verdicts come first");
+            assert!(!read || here == there, "{limit} {name}: {here} of {there}, half a node");
+            with_verdicts += u32::from(up);
+            whole += u32::from(read);
+        }
+        let verdicts_everywhere = with_verdicts == nodes;
+        assert!(
+            whole == 0 || verdicts_everywhere,
+            "{limit}: {whole} whole, {with_verdicts} judged"
+        );
+        let cut_nodes = own(&samples, "sickbay_exposition_cut_nodes");
+        assert!(cut_nodes >= f64::from(nodes - whole), "{limit}: {cut_nodes}");
+        assert!(own(&samples, "sickbay_fleet_ready_nodes") > 0.0, "sums are never cut");
+    }
+}
+
+async fn with_nodes(nodes: u32, limit: usize) -> hub::TestHub {
+    let limits = Limits { exposition_series: limit, ..hub::wide() };
+    let hub = hub::start_with(ListenSettings { limits, ..ListenSettings::default() }).await;
+    for node in 0..nodes {
+        let name = format!("n{node:02}");
+        let id = format!("node/{name}");
+        hub.put(fleet::detail(&id, Level::Healthy, Some(99.0)));
+        hub.put_node(&name, Some(fleet::watched(&name, &[], node % 4)));
+        hub.put_frame(&id.parse().expect("an id"), fleet::frame(fleet::JUDGED_MS, 1.0));
+    }
+    hub
 }

@@ -130,3 +130,129 @@ async fn streams_are_limited_and_places_come_free() {
     tokio::time::timeout(PATIENCE, free).await.expect("the place comes free");
     Live::open(hub.addr, &[]).await;
 }
+
+async fn until(live: &mut Live, wanted: impl Fn(&Message) -> bool) -> Message {
+    loop {
+        let message = live.news().await;
+        if wanted(&message) {
+            return message;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_map_gets_lines_not_details() {
+    let hub = hub::start().await;
+    hub.put_node("gpu-07", Some(fleet::watched("gpu-07", &[], 0)));
+    let mut live = Live::open_at(hub.addr, "/api/v1/stream?fleet", &[]).await;
+    let first = live.news().await;
+    assert_eq!((first.event.as_str(), &first.data["total"]), ("fleet", &3.into()));
+    assert_eq!(first.data["nodes"], serde_json::json!([]), "the totals alone");
+    let mut lines = Vec::new();
+    for _ in 0..3 {
+        let message = live.news().await;
+        assert_eq!(message.event, "fleet_node");
+        lines.push(message.data["id"].as_str().expect("an id").to_owned());
+    }
+    assert_eq!(lines, ["node/calm", "node/gpu-07", "node/silent"]);
+
+    for score in 1..=30_u32 {
+        hub.put(fleet::detail("node/calm", Level::Critical, Some(f64::from(score))));
+    }
+    let line = until(&mut live, |message| message.event == "fleet_node").await;
+    assert_eq!((&line.data["id"], &line.data["level"]), (&"node/calm".into(), &"critical".into()));
+    let newest = if line.data["score"] == 30.0 {
+        line
+    } else {
+        until(&mut live, |message| message.data["score"] == 30.0).await
+    };
+    assert_eq!(newest.data["id"], "node/calm", "as it is newest, in one or two lines");
+
+    // Only its breaker moved: nothing was judged.
+    hub.put_node("gpu-07", Some(fleet::watched("gpu-07", &[], 3)));
+    let totals = until(&mut live, |message| message.event == "fleet").await;
+    let totals = if totals.data["breakers"]["open"] == 1 {
+        totals
+    } else {
+        until(&mut live, |message| message.data["breakers"]["open"] == 1).await
+    };
+    assert_eq!(totals.data["levels"]["critical"], 1);
+    let line = until(&mut live, |message| message.event == "fleet_node").await;
+    assert_eq!(line.data["breaker"], "open");
+    hub.add_events(7..=8, true);
+    assert_eq!(until(&mut live, |message| message.event == "event").await.id, Some(7));
+    hub.remove("node/silent");
+    let gone = until(&mut live, |message| message.event == "removed").await;
+    assert_eq!(gone.data, "node/silent");
+}
+
+#[tokio::test]
+async fn a_nodes_page_gets_that_node_and_makes_it_fast() {
+    let hub = hub::start().await;
+    hub.put_node("gpu-07", Some(fleet::watched("gpu-07", &[], 3)));
+    let target = "/api/v1/stream?resource=node/gpu-07";
+    let mut live = Live::open_at(hub.addr, target, &[]).await;
+    let parts = ["gpu/gpu-07/0", "gpu/gpu-07/1", "node/gpu-07"];
+    assert_eq!(ids(&mut live, "resource", 3).await, parts);
+    let node = "node/gpu-07".parse().expect("an id");
+    assert!(hub.fleet.is_looked_at(&node), "it is polled fast");
+    hub.put(fleet::detail("node/calm", Level::Critical, Some(3.0)));
+    hub.put(fleet::detail("node/gpu-07", Level::Critical, Some(4.0)));
+    let change = live.news().await;
+    assert_eq!((&change.data["id"], &change.data["score"]), (&"node/gpu-07".into(), &4.0.into()));
+    assert_eq!(change.data["breaker"]["state"], "open");
+    hub.remove("node/silent");
+    hub.remove("gpu/gpu-07/1");
+    assert_eq!(ids(&mut live, "removed", 1).await, ["gpu/gpu-07/1"]);
+    drop(live);
+
+    let target = "/api/v1/stream?fleet&resource=node/calm";
+    let mut both = Live::open_at(hub.addr, target, &[]).await;
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        seen.push(both.news().await.event);
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, ["fleet", "fleet_node", "fleet_node", "resource"]);
+    for (query, said) in [
+        ("?resource=mars", "parameter `resource`"),
+        ("?fleet=maybe", "parameter `fleet`"),
+        ("?colour", "`last_event_id`, `fleet`, `resource`"),
+    ] {
+        let reply = get(hub.addr, &format!("/api/v1/stream{query}")).await;
+        assert_eq!(reply.status, 400, "{query}");
+        assert!(reply.problem().detail.contains(said), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_nodes_do_not_flood_a_map() {
+    let hub = hub::start().await;
+    let name = |node: u32| format!("node/n{node:04}");
+    for node in 0..1_000 {
+        hub.put(fleet::detail(&name(node), Level::Healthy, Some(99.0)));
+    }
+    let mut live = Live::open_at(hub.addr, "/api/v1/stream?fleet", &[]).await;
+    for _ in 0..1 + 1_003 {
+        live.news().await;
+    }
+    for turn in 1..=5 {
+        for node in 0..1_000 {
+            hub.put(fleet::detail(&name(node), Level::Degraded, Some(60.0 + f64::from(turn))));
+        }
+    }
+    let (mut lines, mut newest) = (0, std::collections::BTreeSet::new());
+    let began = std::time::Instant::now();
+    while newest.len() < 1_000 {
+        let message = live.news().await;
+        if message.event == "fleet_node" {
+            lines += 1;
+            if message.data["score"] == 65.0 {
+                newest.insert(message.data["id"].as_str().expect("an id").to_owned());
+            }
+        }
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    assert!(lines < 3_000, "{lines} lines for 5000 changes");
+    assert!(f64::from(lines) <= 1_000.0 * (seconds + 1.0), "{lines} lines in {seconds} s");
+}

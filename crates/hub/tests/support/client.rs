@@ -175,8 +175,13 @@ pub(crate) struct Message {
 impl Live {
     /// Opens the stream; panics unless it is one.
     pub(crate) async fn open(addr: SocketAddr, headers: &[(&str, &str)]) -> Self {
+        Self::open_at(addr, "/api/v1/stream", headers).await
+    }
+
+    /// [`Self::open`] with a query.
+    pub(crate) async fn open_at(addr: SocketAddr, target: &str, headers: &[(&str, &str)]) -> Self {
         let mut stream = TcpStream::connect(addr).await.expect("a connection");
-        let mut request = format!("GET /api/v1/stream HTTP/1.1\r\nHost: {addr}\r\n");
+        let mut request = format!("GET {target} HTTP/1.1\r\nHost: {addr}\r\n");
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
         }

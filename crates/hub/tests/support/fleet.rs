@@ -3,12 +3,17 @@
 #![allow(dead_code, reason = "each suite uses its part")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use sickbay_engine::{Breaker, BreakerPolicy};
+use sickbay_hub::NodeEntry;
 use sickbay_model::catalogue as metric;
-use sickbay_model::{Component, Frame, FrameBuilder, Kind, Level, ResourceId, Status, Timestamp};
+use sickbay_model::{
+    Component, Frame, FrameBuilder, Kind, Level, NodeOrigin, ResourceId, Status, Timestamp,
+};
 use sickbay_wire::v1::{
-    Check, Contribution, EvidenceView, ProbeView, Readiness, ReadinessCheck, ReadinessOutcome,
-    ResourceDetail, ResourceSummary, ScoreCard,
+    Check, Contribution, EvidenceView, NodeSpec, ProbeView, Readiness, ReadinessCheck,
+    ReadinessOutcome, ResourceDetail, ResourceSummary, ScoreCard,
 };
 
 /// When everything was judged.
@@ -91,6 +96,7 @@ pub(crate) fn detail(id: &str, level: Level, score: Option<f64>) -> ResourceDeta
         inventory: None,
         processes: None,
         probes: vec![
+            probe("reachable", "answered", at),
             probe("host", "answered", at),
             probe("nvidia", "late", at),
             probe("amd", "not_applicable", at),
@@ -131,6 +137,23 @@ fn probe(name: &str, outcome: &str, at: Timestamp) -> ProbeView {
     let message = (outcome != "answered").then(|| "no answer".to_owned());
     let (probe, outcome) = (name.to_owned(), outcome.to_owned());
     ProbeView { probe, outcome, message, at, took_ms: 1.5 }
+}
+
+/// A node over SSH with these labels, whose breaker has seen so many failures in a row.
+pub(crate) fn watched(name: &str, labels: &[(&str, &str)], failures: u32) -> NodeEntry {
+    let policy = BreakerPolicy::default();
+    let at = Timestamp::from_unix_ms(JUDGED_MS);
+    let mut breaker = Breaker::default();
+    for _ in 0..failures {
+        breaker.failed(&policy, at, "connection refused", 7);
+    }
+    let spec = NodeSpec {
+        name: name.to_owned(),
+        labels: labels.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
+        ..NodeSpec::default()
+    };
+    let definition = spec.into_definition(NodeOrigin::Config);
+    NodeEntry { definition: Some(Arc::new(definition)), breaker: Some(breaker) }
 }
 
 /// The newest readings of the example's nodes.

@@ -10,8 +10,8 @@ use std::time::Duration;
 use sickbay_hub::api::{self, ApiContext};
 use sickbay_hub::server::{self, HttpCounters, ServeOptions, tls};
 use sickbay_hub::{
-    Change, Command, Commands, ConfigState, Fleet, FleetPublisher, HubStatusSource, Limits,
-    ListenSettings, TlsSettings,
+    Change, Command, CommandError, Commands, ConfigState, Fleet, FleetPublisher, FleetSnapshot,
+    HubStatusSource, Limits, ListenSettings, NodeEntry, TlsSettings,
 };
 use sickbay_model::{Event, EventId, EventKind, Frame, Level, ResourceId, Timestamp};
 use sickbay_runtime::{Clock, Shutdown, Supervisor};
@@ -126,6 +126,45 @@ impl TestHub {
             },
             [change],
         );
+    }
+
+    /// Publishes how a node is watched.
+    pub(crate) fn put_node(&self, name: &str, entry: Option<NodeEntry>) {
+        let id = ResourceId::node(name).expect("an id");
+        self.edit(|next| {
+            let nodes = Arc::make_mut(&mut next.nodes);
+            match entry {
+                Some(entry) => nodes.insert(id, Arc::new(entry)),
+                None => nodes.remove(&id),
+            };
+        });
+    }
+
+    /// Publishes a change of the snapshot that no message tells of.
+    pub(crate) fn edit(&self, edit: impl FnOnce(&mut FleetSnapshot)) {
+        self.publisher.lock().expect("no panic").publish(edit, []);
+    }
+
+    /// Answers the next command in the monitor loop's place, and gives it back as text.
+    pub(crate) async fn obey(&self, answer: Result<(), CommandError>) -> String {
+        let mut asked = self.asked.lock().expect("no panic").take().expect("nobody else answers");
+        let command = asked.recv().await.expect("a command");
+        let (text, to) = match command {
+            Command::AddNode(definition, to) => {
+                if answer.is_ok() {
+                    let breaker = Some(sickbay_engine::Breaker::default());
+                    let entry =
+                        NodeEntry { definition: Some((*definition).clone().into()), breaker };
+                    self.put_node(&definition.name, Some(entry));
+                }
+                (format!("add {} at {}", definition.name, definition.target.host), to)
+            }
+            Command::RemoveNode(id, to) => (format!("remove {id}"), to),
+            Command::ResetBreaker(id, to) => (format!("reset {id}"), to),
+        };
+        *self.asked.lock().expect("no panic") = Some(asked);
+        to.send(answer).expect("the handler waits");
+        text
     }
 
     /// Publishes readings.

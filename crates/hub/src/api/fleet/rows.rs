@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use sickbay_engine::BreakerState;
-use sickbay_model::{Kind, ResourceId};
+use sickbay_model::ResourceId;
 use sickbay_wire::v1::{FleetNode, FleetTotals, FleetView, ResourceDetail, SystemScore};
 
 use crate::fleet::{FleetSnapshot, NodeEntry};
@@ -177,7 +177,7 @@ fn each_node<'s>(
     snapshot: &'s FleetSnapshot,
     mut visit: impl FnMut(&'s ResourceId, Option<&'s Arc<ResourceDetail>>, Option<&'s Arc<NodeEntry>>),
 ) {
-    let mut details = shown_nodes(snapshot).peekable();
+    let mut details = view::shown_nodes(snapshot).peekable();
     let mut entries = snapshot.nodes.iter().peekable();
     loop {
         let id = match (details.peek(), entries.peek()) {
@@ -189,16 +189,6 @@ fn each_node<'s>(
         let entry = entries.next_if(|(watched, _)| *watched == id).map(|(_, entry)| entry);
         visit(id, detail, entry);
     }
-}
-
-/// The nodes among the resources. They stand together: ids sort by kind.
-pub(crate) fn shown_nodes(
-    snapshot: &FleetSnapshot,
-) -> impl Iterator<Item = (&ResourceId, &Arc<ResourceDetail>)> {
-    // No name's first byte sorts before this one.
-    let first = ResourceId::node("-").ok();
-    let all = first.map(|first| snapshot.resources.range(first..));
-    all.into_iter().flatten().take_while(|(id, _)| id.kind() == Kind::Node)
 }
 
 fn count(rows: &[Arc<Row>]) -> FleetTotals {
