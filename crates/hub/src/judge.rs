@@ -154,6 +154,13 @@ impl Judge {
         wait.unwrap_or(paced)
     }
 
+    /// Says that a node's collectors were made anew: their first answers lack what they remember.
+    pub(crate) fn source_made_anew(&mut self, id: &ResourceId) {
+        if let Some(node) = self.nodes.get_mut(id) {
+            node.memory.collectors_begin_anew();
+        }
+    }
+
     /// Takes in a collection that was lost inside the hub: the node is unknown, and not to blame.
     pub(crate) fn apply_lost(&mut self, resource: &Resource, observation: &Observation) {
         self.assess(resource, observation, false);

@@ -281,6 +281,9 @@ impl Monitor {
         }
         let Some(mut source) = target.source.take() else { return };
         let replacement = target.replacement.take();
+        if replacement.is_some() {
+            self.judge.source_made_anew(&target.resource.id);
+        }
         let opening = if source.opens() { connect } else { Duration::ZERO };
         let deadline = match &target.definition {
             None => deadline,
@@ -392,6 +395,7 @@ impl Monitor {
         let at = Timestamp::from_unix_ms(self.clock.now_ms());
         let observation = lost_observation(&target.resource.id, at, error);
         self.judge.apply_lost(&target.resource, &observation);
+        self.judge.source_made_anew(&target.resource.id);
         let opens = target.definition.is_some();
         self.agenda.finished(index, now, Some(Plan { after: RETRY_AFTER_PANIC, opens }));
     }
