@@ -181,7 +181,7 @@ mod tests {
             let watched = scope.node();
             assert_eq!(watched.as_ref().map(ResourceId::as_str), node, "{query}");
         }
-        for query in ["fleet=maybe", "resource=a%20b", "resource=mars", "fleet&fleet"] {
+        for query in ["fleet=maybe", "resource=a%20b", "resource=planet/mars/%20", "fleet&fleet"] {
             let parsed = Query::parse(Some(query), KNOWN).expect("a query");
             assert!(Scope::parse(&parsed).is_err(), "{query}");
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::client::{ask, get};
-use crate::hub;
+use crate::{fleet, hub};
 
 const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
 
@@ -78,6 +78,9 @@ fn every_reference_leads_somewhere(document: &Value, part: &Value) {
 #[tokio::test]
 async fn every_route_is_documented() {
     let hub = hub::start().await;
+    hub.put_node("calm", Some(fleet::watched("calm", &[], 0)));
+    // Nobody obeys: what would change something is told at once that the hub stops.
+    drop(hub.asked.lock().expect("no panic").take());
     let document: Value = serde_json::from_str(&sickbay_hub::api::openapi_json()).expect("JSON");
     let documented: BTreeSet<String> =
         operations(&document).into_iter().map(|(m, path, _)| format!("{m} {path}")).collect();

@@ -215,7 +215,7 @@ async fn a_nodes_page_gets_that_node_and_makes_it_fast() {
     seen.sort_unstable();
     assert_eq!(seen, ["fleet", "fleet_node", "fleet_node", "resource"]);
     for (query, said) in [
-        ("?resource=mars", "parameter `resource`"),
+        ("?resource=planet/mars/%20", "parameter `resource`"),
         ("?fleet=maybe", "parameter `fleet`"),
         ("?colour", "`last_event_id`, `fleet`, `resource`"),
     ] {
@@ -242,7 +242,7 @@ async fn a_thousand_nodes_do_not_flood_a_map() {
         }
     }
     let (mut lines, mut newest) = (0, std::collections::BTreeSet::new());
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     while newest.len() < 1_000 {
         let message = live.news().await;
         if message.event == "fleet_node" {
