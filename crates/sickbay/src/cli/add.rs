@@ -64,7 +64,7 @@ pub(crate) fn run(context: &Context, options: AddOptions) -> Outcome {
         }
         let (_, outcome) = keeper.add(&[definition], |_| {}).await;
         outcome?;
-        context.terminal.print(&format!("added node/{}: {}\n", spec.name, keeper.when()))?;
+        context.terminal.print(&format!("added node/{}; {}\n", spec.name, keeper.when()))?;
         Ok(ExitCode::SUCCESS)
     })
 }

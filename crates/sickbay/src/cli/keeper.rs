@@ -162,7 +162,7 @@ impl<'a> Keeper<'a> {
     pub(crate) fn when(&self) -> &'static str {
         match self.watched.by_hub {
             true => "the hub watches it from now on",
-            false => "no hub runs here: the next one watches it (`sickbay up`)",
+            false => "no hub runs here, so the next one watches it (`sickbay up`)",
         }
     }
 }

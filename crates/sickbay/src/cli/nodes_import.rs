@@ -151,7 +151,7 @@ async fn add(
         return Err(Failure { message: format!("{}; {names}", failure.message), ..failure });
     }
     let count = format::count(added, "node");
-    context.terminal.print(&format!("added {count}{already}: {}\n", keeper.when()))?;
+    context.terminal.print(&format!("added {count}{already}; {}\n", keeper.when()))?;
     context.terminal.remark("`sickbay check --all` looks at them now");
     Ok(ExitCode::SUCCESS)
 }

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-use sickbay_hub::FleetSnapshot;
+use sickbay_hub::{FleetSnapshot, view};
 use sickbay_model::Kind;
-use sickbay_wire::v1::{InventoryView, ResourceDetail};
+use sickbay_wire::v1::{FleetNode, InventoryView, ResourceDetail};
 
+use super::fleet_table::{self, Times};
 use super::table::{Cell, Table};
 use super::{Context, Paint, format, render, safe};
 use crate::config::Loaded;
@@ -14,6 +15,9 @@ pub(crate) use crate::daemon::notify::is_settled;
 
 /// How many filesystems and interfaces are named; the page has them all.
 const MAX_NAMED: usize = 4;
+
+/// How many nodes over SSH get a line, the worst first; `sickbay health` has them all.
+const MAX_NODES_SHOWN: usize = 10;
 
 /// Where it is: told as soon as the hub listens.
 pub(crate) fn places(context: &Context, loaded: &Loaded, addr: SocketAddr, tls: bool) -> String {
@@ -40,8 +44,16 @@ pub(crate) fn places(context: &Context, loaded: &Loaded, addr: SocketAddr, tls: 
 /// What was found: told once everything has been looked at.
 pub(crate) fn findings(context: &Context, snapshot: &FleetSnapshot) -> String {
     let mut text = String::from("\n");
-    let nodes = snapshot.resources.values().filter(|detail| detail.summary.kind == Kind::Node);
-    for node in nodes {
+    let mut others = Vec::new();
+    for (id, node) in &snapshot.resources {
+        if node.summary.kind != Kind::Node {
+            continue;
+        }
+        let entry = snapshot.nodes.get(id).map(|entry| &**entry);
+        if entry.is_some_and(|entry| entry.definition.is_some()) {
+            others.push(view::fleet_node(id, Some(node), entry));
+            continue;
+        }
         let gpus: Vec<ResourceDetail> = node
             .children
             .iter()
@@ -50,8 +62,28 @@ pub(crate) fn findings(context: &Context, snapshot: &FleetSnapshot) -> String {
             .collect();
         text.push_str(&found(context, node, &gpus));
     }
+    if !others.is_empty() {
+        text.push_str(&over_ssh(context, others));
+    }
     let hint = "\nCtrl-C stops it. `sickbay explain` tells more.\n";
     text.push_str(&context.terminal.paint(Paint::Dim, hint));
+    text
+}
+
+/// The worst of the other nodes, and how many there are.
+fn over_ssh(context: &Context, mut rows: Vec<FleetNode>) -> String {
+    let terminal = &context.terminal;
+    fleet_table::sort(&mut rows);
+    let (counts, ready) = fleet_table::counts(&rows);
+    let more = rows.len().saturating_sub(MAX_NODES_SHOWN);
+    rows.truncate(MAX_NODES_SHOWN);
+    let mut text = render::heading(terminal, "Over SSH");
+    text.push_str(&fleet_table::table(terminal, &rows, &Times::Seen(context.now())));
+    if more > 0 {
+        // Writing to a String cannot fail; so below.
+        let _ = writeln!(text, "and {more} more (`sickbay health`)");
+    }
+    let _ = writeln!(text, "{}", fleet_table::summary(terminal, &counts, ready));
     text
 }
 
