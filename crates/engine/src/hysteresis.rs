@@ -27,6 +27,12 @@ impl Default for ThresholdState {
 }
 
 impl ThresholdState {
+    /// How far it is raised now.
+    #[must_use]
+    pub fn raised(&self) -> Status {
+        self.raised
+    }
+
     /// Whether it is raised now.
     #[must_use]
     pub fn is_raised(&self) -> bool {

@@ -17,7 +17,7 @@ use crate::assessment::Cap;
 use crate::checks::CheckKind;
 use crate::input::{ProbeSlot, Probes};
 use crate::memory::{CheckMemory, MAX_CHECKS};
-use crate::policy::Threshold;
+use crate::policy::{Hysteresis, Threshold};
 use crate::text;
 
 mod answer;
@@ -257,7 +257,12 @@ impl<'a> Judge<'a> {
         let Some(threshold) = threshold_of(self.policy, slot.kind, &entry.instance) else {
             return Answer::healthy(quantity.well);
         };
-        let status = entry.threshold.judge(&threshold, &self.policy.hysteresis, value, self.at);
+        // What is not confirmed is not held: else one spike would confirm itself by its hold.
+        let (raised, hard) = (entry.threshold.raised(), entry.state.hard());
+        let is_soft = hard != Status::Unknown && raised.severity() > hard.severity();
+        let hold = if is_soft { Duration::ZERO } else { self.policy.hysteresis.hold };
+        let hysteresis = Hysteresis { hold, ..self.policy.hysteresis };
+        let status = entry.threshold.judge(&threshold, &hysteresis, value, self.at);
         if status == Status::Healthy {
             return Answer::healthy(quantity.well);
         }

@@ -123,7 +123,7 @@ pub struct Hysteresis {
     /// How far a value must come back over the line, in percent of the line's value: 5 (health
     /// model). Disk space raised at 85 % clears below 80.75 %.
     pub margin_percent: f64,
-    /// How long it must stay there: 60 s (ours: one idle polling interval).
+    /// How long it must stay there, once confirmed: 60 s (ours: one idle polling interval).
     #[serde(with = "seconds", rename = "hold_seconds")]
     pub hold: Duration,
 }

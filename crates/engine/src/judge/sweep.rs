@@ -73,6 +73,10 @@ impl Judge<'_> {
         if !is_there(entry, input, facts) {
             return Fate::Gone;
         }
+        if entry.delivered == 0 {
+            // It only stood for its probe while that did not answer; this node has no such reading.
+            return Fate::Gone;
+        }
         let unheard = self.number.saturating_sub(entry.delivered);
         if unheard > u64::from(self.policy.state.forget_after_assessments) {
             return Fate::Gone;
@@ -112,7 +116,7 @@ impl Judge<'_> {
             Fate::Unknown(reason) => {
                 entry.judged = number;
                 let follows = self.reach.lost || !self.probes.at(entry.probe).answered();
-                if follows {
+                if follows && entry.delivered > 0 {
                     // Silence of the whole probe is no sign that the thing is gone.
                     entry.delivered = number;
                 }

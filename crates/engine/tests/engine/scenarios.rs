@@ -131,6 +131,49 @@ fn a_disk_fills_up_and_clears_with_hysteresis() {
 }
 
 #[test]
+fn a_spike_does_not_confirm_itself_by_its_hold() {
+    let mut story = Story::of(Node::well(0));
+    story.steps(3);
+    // Round trip in milliseconds, steps of 5 s, then the level, the check's status, whether it is
+    // hard.
+    for (latency, steps, level, check, hard) in [
+        (250.0, 1, Level::Healthy, Status::Degraded, false),
+        // Back, but within the margin: it may be a line that is grazed again and again.
+        (96.0, 1, Level::Healthy, Status::Degraded, false),
+        (0.5, 1, Level::Healthy, Status::Healthy, false),
+        (0.5, 20, Level::Healthy, Status::Healthy, false),
+        (250.0, 3, Level::Degraded, Status::Degraded, true),
+        // What is confirmed is held, and a spike on top of it is not.
+        (2000.0, 1, Level::Degraded, Status::Critical, false),
+        (250.0, 1, Level::Degraded, Status::Degraded, true),
+        (0.5, 12, Level::Degraded, Status::Degraded, true),
+        (0.5, 2, Level::Healthy, Status::Healthy, false),
+    ] {
+        story.node.set_of(metric::LATENCY, "192.0.2.1", latency);
+        let verdict = story.steps(steps);
+        let result = find(&verdict, "latency", "192.0.2.1").expect("judged");
+        let found = (verdict.level, result.status, result.hard);
+        assert_eq!(found, (level, check, hard), "{latency} ms for {steps}: {}", result.message);
+    }
+}
+
+#[test]
+fn a_check_that_only_stood_for_its_probe_goes_when_that_answers_again() {
+    let mut story = Story::of(Node::well(0));
+    for sensor in ["coretemp/Package id 0", "coretemp/Package id 1", "nvme/Composite"] {
+        story.node.unset_of(metric::TEMPERATURE_CRITICAL, sensor);
+    }
+    let verdict = story.steps(5);
+    assert!(find(&verdict, "temperature", "").is_none(), "no sensor has a limit here");
+    story.node.fail(probe::SENSORS, ProbeErrorKind::Late, "no answer within 4s");
+    assert_eq!(status(&story.steps(5), "temperature", ""), Status::Unknown);
+    story.node.answer(probe::SENSORS);
+    let verdict = story.step();
+    assert!(find(&verdict, "temperature", "").is_none());
+    assert_eq!(story.steps(2).level, Level::Healthy);
+}
+
+#[test]
 fn a_cpu_spike_is_nothing_but_five_minutes_are() {
     let mut story = Story::of(Node::well(0));
     story.minutes(6);
