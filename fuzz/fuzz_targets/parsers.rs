@@ -27,6 +27,7 @@ const FAMILIES: &[family::Family] = &[
     ("nvidia-smi", fuzzing::nvidia_smi),
     ("echo", fuzzing::echo),
     ("answers", fuzzing::answers),
+    ("remote", fuzzing::remote),
 ];
 
 static FAMILY: LazyLock<fn(&[u8])> = LazyLock::new(|| family::named(FAMILIES));

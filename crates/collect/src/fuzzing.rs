@@ -21,6 +21,11 @@ pub fn answers(bytes: &[u8]) {
     crate::probe_child::any_line(bytes);
 }
 
+/// What a remote node sends: split where the first byte says, to every lane in turn.
+pub fn remote(bytes: &[u8]) {
+    crate::remote::any_answer(bytes);
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -32,6 +37,7 @@ mod tests {
             super::nvidia_smi(&bytes);
             super::echo(&bytes);
             super::answers(&bytes);
+            super::remote(&bytes);
         }
     }
 }

@@ -33,10 +33,6 @@ pub mod local;
 mod latency;
 mod torch;
 
-#[cfg(target_os = "linux")]
-mod remote_filesystem;
-#[cfg(not(target_os = "linux"))]
-#[path = "remote_filesystem/elsewhere.rs"]
 mod remote_filesystem;
 
 mod probe_child;

@@ -140,5 +140,10 @@ fn late_on_node(what: &str, took: Duration) -> ProbeError {
     }
 }
 
+#[cfg(any(test, feature = "fuzzing"))]
+mod any;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use any::any_answer;
+
 #[cfg(test)]
 mod tests;

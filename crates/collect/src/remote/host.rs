@@ -186,7 +186,8 @@ impl Host {
         self.know_pids(&roots);
         let asked_fast = self.slots.iter().any(|slot| slot.under_way && slot.group == Group::Fast);
         let node_now = if asked_fast { self.node_time(&roots, &told, now) } else { now };
-        let system = told.system.map(not_linux);
+        let mut listed = false;
+        let system = told.system.filter(|system| *system != b"Linux").map(not_linux);
         for slot in self.slots.iter_mut().filter(|slot| slot.under_way) {
             slot.under_way = false;
             let is = |group: &&[u8]| *group == slot.group.word().as_bytes();
@@ -194,6 +195,7 @@ impl Host {
                 continue;
             }
             let late = told.late.iter().any(is);
+            listed |= slot.group == Group::Space && !late;
             let result = match &system {
                 _ if late => Err(late_on_node(&format!("its {}", slot.group.word()), took)),
                 Some(error) => Err(error.clone()),
@@ -205,8 +207,7 @@ impl Host {
             slot.asked.end(Ended { result, hung: late, took }, now, at);
         }
         let nvidia = told.hardware.then(|| NvidiaPresence::of(&roots));
-        let has_mounts = roots.files.exists(&roots.proc.join("self/mountinfo"));
-        News { nvidia, mounts: has_mounts.then_some(roots) }
+        News { nvidia, mounts: listed.then_some(roots) }
     }
 
     /// The session is gone, and the question under way with it.
@@ -322,7 +323,7 @@ impl Host {
 
 /// Those of the local machine, in their order, and AMD's.
 fn collectors(settings: &RemoteSettings) -> Vec<Box<dyn LocalCollector>> {
-    let entries = registry::all(&settings.process_patterns).into_iter();
+    let entries = registry::linux(&settings.process_patterns).into_iter();
     let mut all: Vec<_> = entries.map(|entry| entry.collector).collect();
     all.push(Box::new(AmdCollector::default()));
     all
@@ -330,12 +331,14 @@ fn collectors(settings: &RemoteSettings) -> Vec<Box<dyn LocalCollector>> {
 
 fn not_linux(system: &[u8]) -> ProbeError {
     let system = match printable(system, 64) {
-        name if name.is_empty() => "a system without /proc".to_owned(),
+        name if name.is_empty() => "a system without a name".to_owned(),
         name => name,
     };
     ProbeError {
         kind: ProbeErrorKind::Absent,
-        message: format!("the node runs {system}, or hides its /proc; only Linux can be asked"),
-        advice: Some(Advice("watch a Linux machine, or let the SSH user see /proc".into())),
+        message: format!("the node runs {system}; only Linux can be asked"),
+        advice: Some(Advice(
+            "take the node out of the configuration, or watch it by other means".into(),
+        )),
     }
 }

@@ -26,9 +26,10 @@ c=0
 [ -r proc/uptime ] && IFS=' .' read -r c c2 <proc/uptime
 }
 
-# Runs a command for at most so many seconds: 124 when it was late. Its errors go where its
-# output goes, unless "$quiet" says otherwise. The command is waited for by a
-# shell of its own, which ends the clock; one that cannot be killed is left alone.
+# Runs a command for at most so many seconds: 124 when it was late. Its errors go where its output
+# goes, unless "$quiet" says otherwise. The command is waited for by a shell of its own, which ends
+# the clock (for good: what a fresh process could catch, it may lose); one that cannot be killed is
+# left alone.
 limited() {
 limit=$1
 shift
@@ -44,7 +45,7 @@ fi
 k=$!
 wait "$k"
 r=$?
-kill "$z"
+kill -9 "$z"
 exit "$r"
 ) 3<&- &
 j=$!
@@ -158,7 +159,7 @@ return 0
 # Reads mountinfo and keeps the mounts that can be asked: the mount points of local ones in "$M", of
 # remote ones in "$N", both as the kernel escapes them. Of several at one place the last counts.
 mounts() {
-all='|'
+all=' '
 while read -r c c dev root point c rest; do
 kind=${rest#*- }
 kind=${kind%% *}
@@ -169,27 +170,25 @@ overlay | aufs | rootfs) [ "$point" = / ] || kind=none ;;
 *) case $point in @SKIPPED@) kind=none ;; esac ;;
 esac
 case $kind in
-none) ;;
-@REMOTE@) kind="remote $dev" ;;
-*) kind=local ;;
-esac
-case $kind in
-none) case $all in *"|$point|"*) all="$all$point|none|" ;; esac ;;
-*) all="$all$point|$kind|" ;;
+none) case $all in *" $point "*) all="$all$point none " ;; esac ;;
+@REMOTE@) all="$all$point $dev " ;;
+*) all="$all$point local " ;;
 esac
 done
 M= N=
-rest=${all#?}
-while [ -n "$rest" ]; do
-point=${rest%%|*}
-rest=${rest#*|}
-rest=${rest#*|}
+set -f
+set -- $all
+set +f
+while [ $# -gt 1 ]; do
+point=$1
+shift 2
 case $M$N in *" $point "*) continue ;; esac
-kind=${all##*"|$point|"}
-kind=${kind%%|*}
+kind=${all##*" $point "}
+kind=${kind%% *}
 case $kind in
+none) ;;
 local) M="$M $point " ;;
-remote*) N="$N $point ${kind#remote }" ;;
+*) N="$N $point $kind" ;;
 esac
 done
 }
@@ -211,7 +210,7 @@ esac
 ask_space() {
 heads 4194305 proc/self/mountinfo || return
 say space
-candidates | {
+candidates | (
 mounts
 set -f
 i=0
@@ -223,7 +222,7 @@ unescape "$point"
 set -- "$@" "$u"
 done
 [ "$i" = 0 ] || limited "$l" stat -f -c '%S %b %f %a %c %d %n' -- "$@"
-}
+)
 }
 
 ask_links() {
@@ -371,7 +370,7 @@ say status "$what $r"
 ask_mounts() {
 heads 4194305 proc/self/mountinfo
 say space
-candidates | {
+candidates | (
 mounts
 set -f
 set -- $N
@@ -390,7 +389,7 @@ limited "$l" stat -f -c '%S %b %f %a %c %d %n' -- "$u"
 ) &
 done
 wait
-}
+)
 }
 
 ask_torch() {
@@ -466,12 +465,12 @@ fi
 sleep @LIFE@ 3<&- >/dev/null &
 Z=$!
 (
-trap 'kill "$Z"; exit' HUP PIPE TERM
+trap 'kill -9 "$Z"; exit' HUP PIPE TERM
 questions
-kill "$Z"
+kill -9 "$Z"
 ) &
 m=$!
-trap 'kill "$Z" "$m"; exit' HUP TERM
+trap 'kill -9 "$Z" "$m"; exit' HUP TERM
 exec 3<&-
 wait "$Z"
 [ $? -gt 128 ] || kill "$m"

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sickbay_model::{Observation, ProbeId, ProbeOutcome, Resource, ResourceId};
+
+use tokio::time::Instant;
 
 use super::*;
 
@@ -189,4 +191,12 @@ pub(super) fn programs(directory: &Path, scripts: &[(&str, &str)]) {
         std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
+}
+
+/// Prints the packed program, for trying it by hand.
+#[test]
+#[ignore = "a tool, not a test"]
+fn print_the_program() {
+    use std::io::stdout;
+    stdout().write_all(program()).unwrap();
 }
