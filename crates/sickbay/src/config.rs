@@ -17,6 +17,7 @@ mod schema;
 pub use schema::schema;
 
 mod tree;
+pub(crate) use tree::most_values;
 
 mod mistake;
 pub use mistake::{Mistake, Mistakes, nearest};

@@ -98,6 +98,16 @@ fn explanation(context: &Context, detail: &ResourceDetail) -> String {
     if let Some(stale) = &detail.summary.stale {
         text.push_str(&format!("\nnot fresh: {}", safe(stale)));
     }
+    if let Some(breaker) = detail.breaker.as_ref().filter(|breaker| breaker.state != "closed") {
+        let next =
+            breaker.probe_at.map(|at| format!("; the next try is at {}", format::time(at, now)));
+        text.push_str(&format!(
+            "\nnot asked: its breaker is {} after {}{}",
+            safe(&breaker.state.replace('_', "-")),
+            format::count(breaker.failures as usize, "failure"),
+            next.unwrap_or_default()
+        ));
+    }
     text.push('\n');
     text.push_str(&render::heading(terminal, "How the score came about"));
     text.push_str(&render::score(terminal, detail));

@@ -8,6 +8,9 @@ use super::tree::Origin;
 /// The most mistakes that are listed; a file of pure nonsense needs no longer answer.
 const MAX_LISTED: usize = 100;
 
+/// What is longer is not told a second time in a row.
+const LONG_BYTES: usize = 120;
+
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
@@ -85,6 +88,7 @@ impl fmt::Display for Mistakes {
         let count = self.list.len();
         let plural = if count == 1 { "mistake" } else { "mistakes" };
         write!(f, "the configuration has {count} {plural}")?;
+        let mut last_long = None;
         for mistake in self.list.iter().take(MAX_LISTED) {
             f.write_str("\n")?;
             match (&mistake.origin, &self.file) {
@@ -100,8 +104,11 @@ impl fmt::Display for Mistakes {
             if let Some(nearest) = &mistake.nearest {
                 write!(f, "; did you mean `{nearest}`?")?;
             }
-            if let Some(allowed) = &mistake.allowed {
+            // A long list of names is worth telling once.
+            let allowed = mistake.allowed.as_ref().filter(|it| last_long != Some(*it));
+            if let Some(allowed) = allowed {
                 write!(f, "\n    allowed: {allowed}")?;
+                last_long = (allowed.len() > LONG_BYTES).then_some(allowed);
             }
         }
         if count > MAX_LISTED {

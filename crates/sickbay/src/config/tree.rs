@@ -22,6 +22,15 @@ const MAX_VALUES: usize = 1_000_000;
 /// How deep a config may be nested; ours needs six.
 const MAX_DEPTH: usize = 32;
 
+/// How many keys, values and lists a text may hold. More than it has bytes only a few lines of
+/// aliases of aliases would make.
+pub(crate) fn most_values(text: &str) -> usize {
+    text.len().clamp(MIN_VALUES, MAX_VALUES)
+}
+
+/// What even a short text may hold: aliases are of use, too.
+const MIN_VALUES: usize = 10_000;
+
 /// Where a key or a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -105,14 +114,15 @@ impl Tree {
     /// # Errors
     /// The one mistake of syntax that keeps the file from being read at all.
     pub(super) fn parse(text: &str) -> Result<Self, Box<Mistake>> {
+        let values = most_values(text);
         let options = serde_saphyr::options! {
             duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::PassThrough,
             strict_booleans: true,
             with_snippet: false,
             budget: serde_saphyr::budget! {
                 max_depth: MAX_DEPTH,
-                max_nodes: MAX_VALUES,
-                max_events: 2 * MAX_VALUES,
+                max_nodes: values,
+                max_events: 2 * values,
             },
         };
         match serde_saphyr::from_str_with_options::<Option<Self>>(text, options) {

@@ -12,12 +12,13 @@ const MAX_DEPTH: usize = 12;
 const MAX_YAML_DEPTH: usize = 32;
 
 pub(super) fn read(text: &str) -> Result<Inventory, InventoryError> {
+    let values = crate::config::most_values(text);
     let options = serde_saphyr::options! {
         with_snippet: false,
         budget: serde_saphyr::budget! {
             max_depth: MAX_YAML_DEPTH,
-            max_nodes: 2_000_000,
-            max_events: 4_000_000,
+            max_nodes: values,
+            max_events: 2 * values,
         },
     };
     let value: Value = serde_saphyr::from_str_with_options(text, options).map_err(|error| {

@@ -143,6 +143,14 @@ all:
     );
 }
 
+/// A few lines of aliases that stand for millions of values.
+fn bomb() -> String {
+    (1..9).fold("---\na0: &a0 [x,x,x,x,x,x,x,x,x]\n".to_owned(), |text, level| {
+        let below = format!("*a{},", level - 1).repeat(9);
+        format!("{text}a{level}: &a{level} [{below}]\n")
+    })
+}
+
 #[test]
 fn what_cannot_be_read_says_where_and_what_would_be_right() {
     for (text, line, said) in [
@@ -161,6 +169,7 @@ fn what_cannot_be_read_says_where_and_what_would_be_right() {
         ("---\nall: {hosts: [\n", Some(2), "not valid YAML"),
         ("{\"_meta\": {}, \"gpu\": {}}\n", None, "-y"),
         (&format!("---\n{}", "a: {children: {".repeat(200)), None, ""),
+        (&bomb(), None, "not valid YAML"),
     ] {
         let error = ansible(text, None, None).expect_err(text);
         assert!(error.problem.contains(said), "{text:?}: {error:?}");

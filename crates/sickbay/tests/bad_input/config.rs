@@ -68,13 +68,15 @@ fn what_is_no_config_is_refused_quickly_and_says_why() {
         let below = format!("*a{},", level - 1).repeat(9);
         format!("{text}a{level}: &a{level} [{below}]\n")
     });
-    let wide = "x: 1\n".repeat(300_000);
+    let wide = "x: 1\n".repeat(20_000);
+    let wider = "x: 1\n".repeat(2_000_000);
     for (name, content, word) in [
         ("not UTF-8", b"torch: {mode: never}\n# \xff\n".to_vec(), ":2:1:"),
         ("10 MB", vec![b'#'; 10 << 20], "10485760 bytes"),
         ("a bomb", bomb.into_bytes(), "YAML"),
         ("deep", "[".repeat(100_000).into_bytes(), "YAML"),
-        ("wide", wide.into_bytes(), "bytes"),
+        ("wide", wide.into_bytes(), "19900 more"),
+        ("wider", wider.into_bytes(), "bytes"),
         ("binary", (0..=255).collect(), ":"),
         ("a list", b"- 1\n".to_vec(), ":1:"),
         ("a word", b"yes\n".to_vec(), ":1:1:"),
