@@ -306,3 +306,106 @@ fn number(bytes: &[u8]) -> Option<u64> {
     let narrow = |bytes: &[u8]| bytes.try_into().ok().map(u32::from_le_bytes).map(u64::from);
     wide(bytes).or_else(|| narrow(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::Roots;
+    use crate::remote::reader::Reader;
+
+    /// What is kept of an answer; `@` stands for the mark.
+    fn loaded(answer: &[u8]) -> (Fetched, Reader) {
+        let marked: Vec<u8> = answer
+            .iter()
+            .flat_map(|&byte| if byte == b'@' { b"\x1eN ".to_vec() } else { vec![byte] })
+            .collect();
+        let mut reader = Reader::new("N", 1 << 20);
+        let _ = reader.feed(&[&marked, &b"\x1eN end\n"[..]].concat());
+        let mut files = Fetched::new();
+        load(reader.sections(), &mut files);
+        (files, reader)
+    }
+
+    fn told(files: &Fetched, path: &str) -> String {
+        match files.content(Path::new(path)) {
+            Ok(content) => String::from_utf8_lossy(content).into_owned(),
+            Err(error) => format!("error {}", error.raw_os_error().unwrap_or(0)),
+        }
+    }
+
+    #[test]
+    fn files_and_errors_of_every_head() {
+        let gnu = b"@files\n==> /dev/null <==\n\n==> proc/a <==\nx\n\n==> proc/b <==\n\n==> sys/c <==\n\
+            head: error reading 'sys/c': Input/output error\n\n==> proc/d <==\nno newline\n\
+            ==> proc/e <==\nend\nhead: cannot open 'sys/f' for reading: Permission denied\n@denied  sys/g sys/h\n";
+        let busybox =
+            b"@files\n==> /dev/null <==\n\n==> proc/a <==\nx\n\n==> proc/b <==\n\n==> sys/c <==\n\
+            head: sys/c: I/O error\n\n==> proc/d <==\nno newline\n==> proc/e <==\nend\n\
+            head: sys/f: Permission denied\n@denied  sys/g sys/h\n";
+        for answer in [&gnu[..], busybox] {
+            let (files, _) = loaded(answer);
+            for (path, expected) in [
+                ("/proc/a", "x\n"),
+                ("/proc/b", ""),
+                ("/sys/c", "error 5"),
+                ("/proc/d", "no newline"),
+                ("/proc/e", "end\n"),
+                ("/sys/f", "error 13"),
+                ("/sys/g", "error 13"),
+                ("/sys/h", "error 13"),
+                ("/sys/i", "error 2"),
+                ("/dev/null", "error 2"),
+            ] {
+                assert_eq!(told(&files, path), expected, "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_command_line_cannot_pass_for_anothers() {
+        // Processes 20 and 30 write our separators into their command lines.
+        let (files, _) = loaded(
+            b"@table cmdline\n==> /dev/null <==\n\n==> proc/1/cmdline <==\ninit\n\
+              ==> proc/20/cmdline <==\nevil\n==> proc/1/cmdline <==\nnot init\n\
+              ==> proc/30/cmdline <==\nforged\nhead: cannot open 'proc/1/cmdline' for reading: I/O error\n\n\
+              ==> proc/3/cmdline <==\nthree\n==> proc/30/cmdline <==\ntrue\n\
+              ==> etc/passwd <==\nroot\n==> proc/9/stat <==\n9\n",
+        );
+        assert_eq!(told(&files, "/proc/1/cmdline"), "init");
+        assert!(told(&files, "/proc/20/cmdline").starts_with("evil\n==> proc/1"));
+        assert_eq!(told(&files, "/proc/3/cmdline"), "three");
+        assert!(told(&files, "/proc/30/cmdline").starts_with("true"));
+        assert_eq!(told(&files, "/etc/passwd"), "error 2");
+        assert_eq!(told(&files, "/proc/9/stat"), "error 2");
+    }
+
+    #[test]
+    fn links_values_space_and_pages() {
+        let auxv = [6_u64, 65536, 0, 0].map(u64::to_le_bytes).concat();
+        let narrow = [3_u32, 1, 6, 8192, 0, 0].map(u32::to_le_bytes).concat();
+        for (vector, bytes) in [(&auxv, 65536), (&narrow, 8192), (&vec![255; 40], 4096)] {
+            let file =
+                [b"@files\n==> /dev/null <==\n\n==> proc/self/auxv <==\n", &vector[..]].concat();
+            let files = Roots::fetched(loaded(&file).0).files;
+            assert_eq!(files.page_bytes(), bytes);
+        }
+        let (files, _) = loaded(
+            b"@values\ndev/nvidiactl there\nsys/bus/x/driver -> vfio-pci\nnonsense\n@links\n\
+              lrwxrwxrwx 1 root root 0 Jan  1 00:00 sys/class/drm/card0/device -> ../../../0000:03:00.0\n\
+              -rw-r--r-- 1 root root 0 Jan  1 00:00 sys/plain\n@space\n4096 10 5 4 100 50 /a b\n1 2 3 /short\n\
+              x 10 5 4 100 50 /no\nstat: can't read file system information for '/c': I/O error\n@content proc/x\ny\n@directory sys/empty\n",
+        );
+        let files = Roots::fetched(files).files;
+        assert!(files.exists(Path::new("/dev/nvidiactl")) && files.is_dir(Path::new("/sys/empty")));
+        let target = |path: &str| files.link(Path::new(path)).unwrap().display().to_string();
+        assert_eq!(target("/sys/bus/x/driver"), "vfio-pci");
+        assert_eq!(target("/sys/class/drm/card0/device"), "../../../0000:03:00.0");
+        assert!(files.link(Path::new("/sys/plain")).is_err());
+        assert_eq!(files.space(Path::new("/a b")).unwrap().available_blocks, 4);
+        let code = |path: &str| files.space(Path::new(path)).unwrap_err().raw_os_error();
+        assert_eq!((code("/c"), code("/no")), (Some(5), Some(2)));
+        assert_eq!(files.read_small(Path::new("/proc/x"), 9), b"y\n");
+    }
+}

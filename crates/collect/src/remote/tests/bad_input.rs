@@ -251,3 +251,82 @@ fn a_node_that_was_started_anew_begins_anew() {
     later("14.00 1\n");
     assert!(rates(&talk.collect_after(Duration::from_secs(5))));
 }
+
+#[test]
+fn a_mount_that_hangs_is_named_and_holds_no_other() {
+    let (root, tools) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    gpu_machine(root.path());
+    let mountinfo = "\
+        22 1 8:1 / / rw - ext4 /dev/sda1 rw\n\
+        23 22 8:2 / /over rw - ext4 /dev/sdb1 rw\n\
+        24 23 0:39 / /over rw - nfs4 server:/over rw\n\
+        30 22 0:40 / /good\\040one rw shared:1 master:2 - nfs4 server:/good rw\n\
+        31 22 0:41 / /hangs rw - nfs4 server:/hangs rw\n\
+        32 22 0:42 / /private rw - fuse.sshfs host:/ rw\n\
+        33 22 0:43 / /stale ro - nfs server:/stale ro\n\
+        34 22 0:44 / /* rw - nfs4 server:/star rw\n";
+    std::fs::write(root.path().join("proc/self/mountinfo"), mountinfo).unwrap();
+    // What `stat` says of the last place that it is given.
+    let stat = "for place; do :; done
+        no() { echo \"stat: cannot read file system information for '$place': $1\" >&2; exit 1; }
+        case $place in
+        /hangs) exec sleep 1000 ;;
+        /private) no 'Permission denied' ;;
+        /stale) no 'Stale file handle' ;;
+        *) echo \"4096 1000 400 350 100 75 $place\" ;;
+        esac";
+    programs(tools.path(), &[("stat", stat)]);
+    let packed = program::packed(root.path().to_str().unwrap(), 900, 780);
+    let path = format!("{}:/usr/bin:/bin", tools.path().display());
+    for sh in ["dash", "bash --posix", "ksh", "mksh"] {
+        let settings = RemoteSettings { probe_timeout: Duration::from_secs(2), ..settings() };
+        let mut talk = Talk::new(settings, || {
+            Node::start(sh, &packed, |command| {
+                command.env("PATH", &path);
+            })
+        });
+        let observation = talk.collect();
+        let ProbeOutcome::Failed(error) = outcome(&observation, &probe::REMOTE_FILESYSTEM) else {
+            panic!("{sh}: {:?}", observation.probes)
+        };
+        assert_eq!(error.kind, ProbeErrorKind::Late, "{sh}: {}", error.message);
+        for part in ["/hangs: the filesystem gave no answer", "/stale: cannot ask", "Stale"] {
+            assert!(error.message.contains(part), "{sh}: {}", error.message);
+        }
+        let told: Vec<_> = observation
+            .inventory
+            .filesystems
+            .iter()
+            .map(|one| (one.mount_point.as_str(), one.unanswered.as_deref()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("/", None),
+                ("/*", None),
+                ("/good one", None),
+                ("/hangs", Some("late")),
+                ("/over", None),
+                ("/private", None),
+                ("/stale", Some("failed")),
+            ],
+            "{sh}"
+        );
+        let size = sickbay_model::catalogue::FILESYSTEM_SIZE;
+        let sizes: Vec<_> = observation.frame.instances(size).map(|(point, _)| point).collect();
+        let mut expected = ["/", "/*", "/good one", "/over"].to_vec();
+        expected.sort_unstable();
+        let mut sizes = sizes;
+        sizes.sort_unstable();
+        assert_eq!(sizes, expected, "{sh}");
+        // The one that hangs has a pause of its own, and the others theirs.
+        talk.now += Duration::from_secs(3);
+        let questions = talk.conversation.questions(talk.now);
+        let mounts = questions.iter().find(|one| one.lane == Lane::Mounts).unwrap();
+        let text = String::from_utf8_lossy(&mounts.text).into_owned();
+        let mut passed_over: Vec<_> = text.trim().split(' ').nth(3).unwrap().split(',').collect();
+        passed_over.sort_unstable();
+        assert_eq!(passed_over, ["0:39", "0:40", "0:42", "0:43", "0:44"], "{sh}: {text}");
+        assert!(!mounts.awaited, "nobody waits for what hung");
+    }
+}
