@@ -173,15 +173,13 @@ fn failure(line: &[u8]) -> Option<(&[u8], i32)> {
     let colon = rest.windows(2).rposition(|two| two == b": ")?;
     let number = errno(rest.get(colon + 2..)?);
     let before = rest.get(..colon)?;
-    let path = match (before.iter().position(quote), before.iter().rposition(quote)) {
+    // Not the one in "can't".
+    let first = before.windows(2).position(|two| two == b" '").map(|blank| blank + 1);
+    let path = match (first, before.iter().rposition(|&byte| byte == b'\'')) {
         (Some(first), Some(last)) if first < last => before.get(first + 1..last)?,
         _ => before,
     };
     Some((path, number))
-}
-
-fn quote(byte: &u8) -> bool {
-    *byte == b'\''
 }
 
 fn errno(words: &[u8]) -> i32 {
