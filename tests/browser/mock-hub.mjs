@@ -1,12 +1,13 @@
 // A hub that only acts: serves the page's folder and canned answers of the API, live stream included, with
 // the real hub's security headers. For tests, and for work on the page:
 //
-//   node mock-hub.mjs gpuNode 8791      (laptop, gpuNode, unknownNode, staleNode, fleet)
+//   node mock-hub.mjs gpuNode 8791      (laptop, gpuNode, unknownNode, staleNode, fleet; or a number of nodes)
 
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
+import { detailsOf, dice, fleetView, rowOf, rows, verdict } from "./fleets.mjs";
 import { hubStatus, scenarios, statusOf, unitOf } from "./scenarios.mjs";
 
 const PAGE = fileURLToPath(new URL("../../crates/hub/dashboard/", import.meta.url));
@@ -23,11 +24,14 @@ function wave(ms, seed) {
   return 0.5 + 0.25 * Math.sin(t / 7) + 0.15 * Math.sin(t / 1.9 + offset) + 0.1 * Math.sin(t * 2.3);
 }
 
-/** @param {{ scenario?: keyof typeof scenarios, port?: number, token?: boolean, wrapped?: boolean, beat?: number }} [options] */
-export async function startMockHub({ scenario = "laptop", port = 0, token = false, wrapped = false, beat = 0 } = {}) {
+/** @param {{ scenario?: keyof typeof scenarios, port?: number, token?: boolean, wrapped?: boolean, beat?: number, nodes?: number, doubt?: string }} [options] `nodes`: as many made-up ones */
+export async function startMockHub({ scenario = "laptop", port = 0, token = false, wrapped = false, beat = 0, nodes = 0, doubt } = {}) {
   const made = scenarios[scenario];
   if (!made) throw new Error(`no scenario is called ${String(scenario)}`);
   let state = made(Date.now());
+  const crowd = rows(nodes, Date.now());
+  const chance = dice(99);
+  const fleetRows = () => (nodes > 0 ? crowd : state.details.filter((detail) => detail.kind === "node").map(rowOf));
   /** @type {Set<import("node:http").ServerResponse>} */
   const streams = new Set();
   /** @type {string[]} */
@@ -82,14 +86,32 @@ export async function startMockHub({ scenario = "laptop", port = 0, token = fals
       const items = state.events.filter((event) => event.id < cursor).slice(0, Number(url.searchParams.get("limit") ?? 100));
       return json(response, 200, { items, next_cursor: null });
     }
+    if (path === "/api/v1/hub") return json(response, 200, hubStatus(Date.now()));
+    if (path === "/api/v1/fleet") return json(response, 200, fleetView(fleetRows(), doubt ?? null));
+    const reset = /^\/api\/v1\/nodes\/([^/]+)\/breaker\/reset$/.exec(path);
+    if (reset && request.method === "POST") {
+      const row = crowd.find((one) => one.id === `node/${reset[1]}`);
+      if (!row) return problem(response, 404, `No node is called ${reset[1]}.`);
+      row.breaker = "closed";
+      setTimeout(() => hubApi.push("fleet_node", row), 30);
+      return json(response, 200, { id: row.id, spec: null, origin: "config", breaker: detailsOf(row, Date.now())[0]?.breaker ?? null });
+    }
     if (path === "/api/v1/history") return json(response, 200, history(url));
     if (path.startsWith("/api/v1/resources/")) {
-      const found = state.details.find((detail) => detail.id === path.slice("/api/v1/resources/".length));
+      const id = path.slice("/api/v1/resources/".length);
+      const row = crowd.find((one) => one.id === id || id.startsWith(`gpu/${one.display_name}/`));
+      const found = (row ? detailsOf(row, Date.now()) : state.details).find((detail) => detail.id === id);
       return found ? json(response, 200, found) : problem(response, 404, "Nothing of that name is watched.");
     }
     if (path === "/api/v1/stream") {
       response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
       response.write(": hello\n\n");
+      const wanted = url.searchParams.get("resource");
+      if (wanted) {
+        const row = crowd.find((one) => one.id === wanted);
+        const own = row ? detailsOf(row, Date.now()) : state.details.filter((detail) => detail.id === wanted || detail.parent === wanted);
+        for (const detail of own) response.write(`event: resource\ndata: ${JSON.stringify(detail)}\n\n`);
+      }
       streams.add(response);
       request.on("close", () => streams.delete(response));
       return undefined;
@@ -144,6 +166,21 @@ export async function startMockHub({ scenario = "laptop", port = 0, token = fals
       state = made(Date.now());
       await listen();
     },
+    /** Judges made-up nodes anew. @param {number} count @param {number} [share] how many of them get another level */
+    stir(count, share = 0.3) {
+      const changed = [];
+      for (let index = 0; index < count; index += 1) {
+        const row = crowd[Math.floor(chance() * crowd.length)];
+        if (!row) continue;
+        const roll = chance();
+        if (chance() < share) Object.assign(row, verdict(roll < 0.05 ? "critical" : roll < 0.1 ? "unhealthy" : roll < 0.2 ? "degraded" : "healthy", chance, Date.now()), { breaker: "closed", since: new Date().toISOString() });
+        row.last_check = new Date().toISOString();
+        changed.push(row);
+      }
+      for (const row of changed) this.push("fleet_node", row);
+      if (changed.length > 0) this.push("fleet", { ...fleetView(crowd, doubt ?? null), nodes: [] });
+    },
+    crowd,
     viewers: () => streams.size,
   };
   if (beat > 0) {
@@ -161,7 +198,9 @@ export async function startMockHub({ scenario = "laptop", port = 0, token = fals
 export { TOKEN };
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const hub = await startMockHub({ scenario: process.argv[2] ?? "gpuNode", port: Number(process.argv[3] ?? 8791), beat: 2000 });
+  const nodes = Number(process.argv[2]) || 0;
+  const hub = await startMockHub({ scenario: nodes ? "fleet" : process.argv[2] ?? "gpuNode", nodes, port: Number(process.argv[3] ?? 8791), beat: nodes ? 0 : 2000 });
+  if (nodes) setInterval(() => hub.stir(Math.ceil(nodes / 20)), 1000);
   console.log(`A mock hub (${process.argv[2] ?? "gpuNode"}) serves the page at ${hub.url}`);
   setInterval(() => undefined, 1 << 30);
 }

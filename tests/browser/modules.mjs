@@ -36,7 +36,7 @@ export const preloadsIn = (html) => /<!-- modules:begin -->[^]*<!-- modules:end 
 
 /** Sizes in bytes, as they are and by gzip. */
 export function sizes() {
-  const css = ["tokens", "layout", "parts", "sections"].map((name) => `css/${name}.css`);
+  const css = ["tokens", "layout", "parts", "sections", "fleet"].map((name) => `css/${name}.css`);
   const groups = { "first paint": ["index.html", "theme.js", "icon.svg", ...css, ...staticModules()], "charts, on demand": ["vendor/uplot.js", "vendor/uplot.css"] };
   return Object.entries(groups).map(([name, files]) => {
     const bodies = files.map((file) => readFileSync(join(PAGE, file)));

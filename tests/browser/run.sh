@@ -18,4 +18,4 @@ echo "== Checking the page's types (tsc --checkJs)"
 npx --no-install tsc -p .
 
 echo "== Testing the page with node $(node --version) and $chromium"
-node --test units.test.mjs page.test.mjs real-hub.test.mjs
+node --test units.test.mjs page.test.mjs fleet.test.mjs real-hub.test.mjs

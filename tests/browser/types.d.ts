@@ -49,6 +49,52 @@ declare namespace Wire {
     children: string[];
     interval_seconds: number;
     active: boolean;
+    breaker: BreakerView | null;
+  }
+
+  interface BreakerView {
+    state: string;
+    failures: number;
+    since: Timestamp | null;
+    probe_at: Timestamp | null;
+    last_failure: string | null;
+  }
+
+  interface FleetView {
+    system: SystemScore;
+    levels: Record<string, number>;
+    ready: number;
+    total: number;
+    breakers: { closed: number; half_open: number; open: number };
+    doubt: string | null;
+    labels: Record<string, Record<string, number>>;
+    nodes: FleetNode[];
+    next_cursor: string | null;
+  }
+
+  interface FleetNode {
+    id: string;
+    display_name: string;
+    level: Level;
+    since: Timestamp;
+    score: number | null;
+    ready: boolean;
+    finding_count: number;
+    headline: string;
+    last_check: Timestamp | null;
+    stale: string | null;
+    labels: Record<string, string>;
+    parent: string | null;
+    breaker: string | null;
+    gpus: number;
+    active: boolean;
+  }
+
+  interface NodeView {
+    id: string;
+    spec: { name: string; host: string | null; labels: Record<string, string>; parent: string | null } | null;
+    origin: string;
+    breaker: BreakerView | null;
   }
 
   interface ScoreCard {

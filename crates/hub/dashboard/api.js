@@ -81,6 +81,29 @@ export const getStatus = () => request("status");
 /** @param {string} id @returns {Promise<Wire.ResourceDetail>} */
 export const getResource = (id) => request(`api/v1/resources/${idPath(id)}`);
 
+/** @returns {Promise<Wire.HubStatus>} */
+export const getHub = () => request("api/v1/hub");
+
+/** Nodes of one page of the fleet; a hub may watch more. */
+const FLEET_PAGE = 10_000;
+
+/** Every node in one line, in the order of their names. */
+export async function getFleet() {
+  /** @type {Wire.FleetView} */
+  const first = await request(`api/v1/fleet?${query({ limit: FLEET_PAGE, sort: "name" })}`);
+  const nodes = [...first.nodes];
+  for (let cursor = first.next_cursor; cursor; ) {
+    /** @type {Wire.FleetView} */
+    const page = await request(`api/v1/fleet?${query({ limit: FLEET_PAGE, sort: "name", cursor })}`);
+    nodes.push(...page.nodes);
+    cursor = page.next_cursor;
+  }
+  return { view: first, nodes };
+}
+
+/** Closes a node's breaker: it is asked again at once. @param {string} name @returns {Promise<Wire.NodeView>} */
+export const resetBreaker = (name) => request(`api/v1/nodes/${encodeURIComponent(name)}/breaker/reset`, { method: "POST" });
+
 /** Newest first. @param {{ limit: number, cursor?: string }} options @returns {Promise<Wire.Page<Wire.EventView>>} */
 export const getEvents = ({ limit, cursor }) => request(`api/v1/events?${query({ limit, cursor, order: "desc" })}`);
 

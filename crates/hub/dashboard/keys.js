@@ -1,7 +1,9 @@
 // The keyboard: single keys, never while typing, never with a modifier.
 
 import { dialog, goToSection, openDialog } from "./views/dialogs.js";
-import { ordered, route, shownId, tops } from "./state.js";
+import { SEARCH_ID } from "./views/fleet.js";
+import { choice } from "./fleet/store.js";
+import { extent, ordered, route, shownId } from "./state.js";
 import { nextTheme } from "./theme-choice.js";
 
 /** @param {EventTarget | null} target */
@@ -9,12 +11,13 @@ const isTyping = (target) => target instanceof HTMLElement && (target.isContentE
 
 /** @param {1 | -1} step */
 function move(step) {
-  const list = ordered.value;
-  if (list.length < 2) return moveSection(step);
-  // With several machines the overview is the first stop.
-  const ids = [...(tops.value.length > 1 ? [""] : []), ...list.map((item) => item.id)];
-  const at = ids.indexOf(shownId.value);
-  const next = ids[Math.max(0, Math.min(ids.length - 1, at + step))];
+  const fleet = extent.value === "fleet";
+  // On a node's page, the next node in the order in which the fleet is looked at.
+  if (fleet && !shownId.value) return moveSection(step);
+  const ids = fleet ? choice.value.rows.map((row) => row.id) : ordered.value.map((item) => item.id);
+  if (ids.length < 2) return moveSection(step);
+  const here = fleet && shownId.value.startsWith("gpu/") ? `node/${shownId.value.split("/")[1]}` : shownId.value;
+  const next = ids[Math.max(0, Math.min(ids.length - 1, ids.indexOf(here) + step))];
   if (next === undefined) return;
   // The hash is read back only later: a quick second key must not start from the old place.
   route.value = next;
@@ -31,12 +34,19 @@ function moveSection(step) {
   if (next) goToSection(next.id);
 }
 
+/** On the fleet, its own search; elsewhere the dialog. */
+function search() {
+  const field = document.getElementById(SEARCH_ID);
+  if (field) field.focus();
+  else openDialog("search");
+}
+
 export function startKeys() {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || dialog.value !== "" || isTyping(event.target)) return;
     /** @type {Record<string, () => void>} */
     const actions = {
-      "/": () => openDialog("search"), "?": () => openDialog("help"), j: () => move(1), k: () => move(-1), t: nextTheme,
+      "/": search, "?": () => openDialog("help"), j: () => move(1), k: () => move(-1), t: nextTheme,
       h: () => goToSection("history"), e: () => goToSection("events"),
     };
     const action = actions[event.key];

@@ -16,6 +16,9 @@ const LATE_GRACE_SECONDS = 20;
 /** Step of the coarse clock. */
 const COARSE_STEP_MS = 5_000;
 
+/** One machine, or many: what the page opens on, and what it asks of the hub. @type {Signal<"one" | "fleet">} */
+export const extent = signal("one");
+
 /** @typedef {"loading" | "live" | "reconnecting" | "denied" | "paused"} ConnectionState */
 
 /** @type {Signal<ConnectionState>} */
@@ -83,7 +86,7 @@ export const tops = computed(() => ordered.value.filter((item) => !item.parent |
 
 /** What is shown: the route's resource, or the only machine there is. */
 export const shownId = computed(() => {
-  if (route.value) return route.value;
+  if (route.value || extent.value === "fleet") return route.value;
   const only = tops.value;
   return only.length === 1 && only[0] ? only[0].id : "";
 });
@@ -129,6 +132,15 @@ export function applyEvents(incoming) {
   const fresh = incoming.filter((event) => !known.has(event.id));
   if (fresh.length === 0) return;
   events.value = [...fresh, ...events.value].sort((a, b) => b.id - a.id).slice(0, EVENT_LIMIT);
+}
+
+/** Lets go of every detail but that of a node and its parts: those who look at a fleet visit many. @param {string} node */
+export function forgetDetails(node) {
+  const mine = (/** @type {string} */ id) => id === node || id.startsWith(`gpu/${node.slice(node.indexOf("/") + 1)}/`);
+  batch(() => {
+    summaries.value = new Map([...summaries.value].filter(([id]) => mine(id)));
+    for (const id of details.keys()) if (!mine(id)) details.delete(id);
+  });
 }
 
 /** @param {Wire.HubStatus} status */

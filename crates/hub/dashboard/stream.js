@@ -77,6 +77,7 @@ export function messageValue(message) {
 
 /**
  * @typedef {object} StreamHandlers
+ * @property {() => Promise<string>} path where the stream is; may ask the hub first
  * @property {() => Promise<void>} onOpen the connection stands; loads what the stream does not repeat
  * @property {(event: string, value: any) => void} onMessage
  * @property {(error: Error, attempt: number, waitMs: number) => void} onLost
@@ -99,7 +100,8 @@ export function openStream(handlers) {
     if (lastEventId) headers["last-event-id"] = lastEventId;
     let quiet = setTimeout(() => controller.abort(), SILENCE_LIMIT_MS);
     try {
-      const response = await fetch("api/v1/stream", { headers, signal: controller.signal, cache: "no-store" });
+      const path = await handlers.path();
+      const response = await fetch(path, { headers, signal: controller.signal, cache: "no-store" });
       learnClock(response);
       if (!response.ok || !response.body) throw new ApiError(`The hub answered ${response.status}.`, response.status);
       const parse = sseParser((message) => {

@@ -1,9 +1,10 @@
 // Search and help: native dialogs, so that focus and Escape are the browser's own business.
 
-import { html, signal, useEffect, useRef, useSignal } from "../lib.js";
+import { html, signal, useEffect, useMemo, useRef, useSignal } from "../lib.js";
 import { score as scoreText } from "../format.js";
 import { Icon } from "../parts/icon.js";
-import { freshness, ordered } from "../state.js";
+import { allRows } from "../fleet/store.js";
+import { extent, freshness, ordered, summaries } from "../state.js";
 
 /** Results shown at once. */
 const RESULT_LIMIT = 12;
@@ -48,6 +49,7 @@ export function goToSection(id) {
 function Search() {
   const text = useSignal("");
   const at = useSignal(0);
+  const nodes = useMemo(allRows, []);
   const wanted = text.value.trim().toLowerCase();
   /** @type {Found[]} */
   const all = [
@@ -55,6 +57,9 @@ function Search() {
       key: item.id, text: item.id, note: scoreText(item.score), level: freshness(item) ? "unknown" : item.level,
       go: () => void (location.hash = `#/${item.id}`),
     })),
+    ...(extent.value === "fleet" ? nodes.filter((row) => !summaries.value.has(row.id)).map((row) => ({
+      key: row.id, text: row.id, note: scoreText(row.node.score), level: row.level, go: () => void (location.hash = `#/${row.id}`),
+    })) : []),
     ...[...document.querySelectorAll("section[data-section]")].map((section) => ({
       key: `section ${section.id}`, text: section.getAttribute("data-section") ?? "", note: "on this page", level: "", go: () => goToSection(section.id),
     })),
@@ -86,7 +91,8 @@ function Search() {
 
 /** @type {[string[], string][]} */
 const KEYS = [
-  [["/"], "search resources and sections"],
+  [["/"], "search"],
+  [["←", "→", "↑", "↓"], "on the map: from node to node; Enter opens it"],
   [["j", "k"], "next, previous resource (or section, when there is one resource)"],
   [["h"], "history"],
   [["e"], "events"],

@@ -7,22 +7,26 @@ import { GpuReadings, Gpus } from "./gpus.js";
 import { Hero } from "./hero.js";
 import { HistorySection } from "./history.js";
 import { Hub } from "./hub.js";
+import { NodeInFleet } from "./node.js";
 import { Network } from "./network.js";
 import { Processes } from "./processes.js";
 import { Loading, NoSuchResource } from "./states.js";
 import { System } from "./system.js";
-import { detailOf, freshness, readingIndex, summaries } from "../state.js";
+import { missing } from "../live.js";
+import { detailOf, extent, freshness, readingIndex, summaries } from "../state.js";
 
 /** @param {{ id: string }} props */
 export function ResourcePage({ id }) {
   const detail = detailOf(id).value;
-  if (!summaries.value.has(id)) return html`<${NoSuchResource} id=${id} />`;
+  const waits = extent.value === "fleet" && missing.value !== id;
+  if (!summaries.value.has(id)) return waits ? html`<${Loading} />` : html`<${NoSuchResource} id=${id} />`;
   if (!detail) return html`<${Loading} />`;
   if (detail.kind === "gpu") return html`<${GpuPage} detail=${detail} />`;
   const readings = readingIndex(detail);
   const stale = freshness(detail) !== "";
   return html`
     <${Hero} detail=${detail} />
+    ${extent.value === "fleet" && html`<${NodeInFleet} detail=${detail} />`}
     <div class=${!detail.readiness ? "" : detail.finding_count > 0 ? "split" : "stacked"}>
       <${Findings} detail=${detail} />
       ${detail.readiness && detail.readiness.checks.length > 0 && html`<${ReadinessSection} readiness=${detail.readiness} stale=${stale} />`}

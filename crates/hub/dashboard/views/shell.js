@@ -4,7 +4,8 @@ import { html } from "../lib.js";
 import { plural, score as scoreText, span } from "../format.js";
 import { Icon, Mark } from "../parts/icon.js";
 import { openDialog } from "./dialogs.js";
-import { connection, connectionError, freshness, lastHeard, now, ordered, shownId, tops } from "../state.js";
+import { fleetHref } from "../fleet/store.js";
+import { connection, connectionError, extent, freshness, lastHeard, now, ordered, shownId, tops } from "../state.js";
 import { reconnect } from "../live.js";
 import { nextTheme, themeChoice } from "../theme-choice.js";
 
@@ -15,10 +16,11 @@ const QUIET_SECONDS = 15;
 
 export function TopBar() {
   const id = shownId.value;
-  const many = ordered.value.length > 1;
+  const fleet = extent.value === "fleet";
+  const many = fleet || ordered.value.length > 1;
   return html`<header class="top">
     <a class="brand" href="#/" aria-label="Sickbay, overview"><${Mark} /><span>Sickbay</span></a>
-    ${many && id && html`<nav class="crumbs" aria-label="Where you are">${crumbs(id).map(([href, text], index, all) => html`<span key=${href} class="crumb"><span aria-hidden="true">/</span>
+    ${many && id && html`<nav class="crumbs" aria-label="Where you are">${[...(fleet ? [/** @type {[string, string]} */ ([fleetHref.value, "Fleet"])] : []), ...crumbs(id)].map(([href, text], index, all) => html`<span key=${href} class="crumb"><span aria-hidden="true">/</span>
       ${index === all.length - 1 ? html`<span aria-current="page">${text}</span>` : html`<a href=${href}>${text}</a>`}</span>`)}</nav>`}
     <div class="top-end">
       <${Connection} />
@@ -63,16 +65,18 @@ export function GoneNote() {
     If it was stopped, start it with <code>sickbay up</code>; this page connects by itself.</p></div>`;
 }
 
-/** The list at the side; absent when there is just one resource. */
+/** The list at the side; absent when there is just one resource, and where the fleet is shown. */
 export function Sidebar() {
+  const fleet = extent.value === "fleet";
   const list = ordered.value;
-  if (list.length < 2) return null;
   const shown = shownId.value;
+  // Of a fleet, the map is the list; here stand the parts of the node that is looked at.
+  if (list.length < 2 || (fleet && !shown)) return null;
   const topIds = new Set(tops.value.map((item) => item.id));
   return html`<nav class="side" aria-label="Resources">
     <h2 class="side-title">Resources</h2>
     <ul>
-      ${tops.value.length > 1 && html`<li><a href="#/" aria-current=${shown === "" ? "page" : undefined}><span class="side-name">Overview</span></a></li>`}
+      ${fleet && html`<li><a href=${fleetHref.value}><${Icon} name="grid" /><span class="side-name">Fleet</span></a></li>`}
       ${list.slice(0, LIST_LIMIT).map((item) => {
         const level = freshness(item) ? "unknown" : item.level;
         return html`<li key=${item.id} class=${topIds.has(item.id) ? "" : "child"}>
