@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p sickbay-benches` runs everything (about five minutes); names of sections
 //! run only those; `--minutes N` sets how long the hub is watched at rest. Peers are measured where they
-//! are installed (Debian: prometheus-node-exporter, netdata) and named as absent where not.
+//! are installed (Debian: prometheus-node-exporter, netdata, clustershell, pssh) and named as absent where not.
 //! docs/benchmarks.md holds the figures of a run, with the machine and the versions.
 
 use std::process::ExitCode;
@@ -12,12 +12,17 @@ use anyhow::{Result, bail};
 mod assessment;
 mod at_rest;
 mod collection;
+mod held;
 mod hub;
 mod machine;
 mod peers;
 mod process;
 mod requests;
+mod simulated;
+#[path = "../../crates/ssh/tests/support/sshd.rs"]
+mod sshd;
 mod storage;
+mod sweep;
 mod table;
 
 use table::Row;
@@ -35,6 +40,9 @@ const SECTIONS: &[Section] = &[
     ("collection", collection::run),
     ("storage", storage::run),
     ("requests", requests::run),
+    ("ssh-sweep", sweep::run),
+    ("ssh-distance", sweep::distance),
+    ("ssh-held", held::run),
     ("at-rest", at_rest::run),
 ];
 
@@ -44,7 +52,12 @@ fn main() -> ExitCode {
     if arguments.first().map(String::as_str) == Some(collection::PROBE_COMMAND) {
         return sickbay_collect::probe_main(&arguments[1..]);
     }
-    match run(arguments) {
+    let ended = if arguments.first().map(String::as_str) == Some(sweep::SWEEP_COMMAND) {
+        sweep::sweep_main(&arguments[1..])
+    } else {
+        run(arguments)
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("benches: {error:#}");

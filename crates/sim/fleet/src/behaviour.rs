@@ -10,6 +10,8 @@ pub enum Behaviour {
     /// As it should.
     #[default]
     Well,
+    /// As it should, and no job runs on it.
+    Idle,
     /// Connections are accepted, and nothing is ever said.
     Silent,
     /// Connections are closed at once, and open ones at the next question.
@@ -28,8 +30,9 @@ pub enum Behaviour {
 
 impl Behaviour {
     /// All of them, with their words.
-    pub const ALL: [(&'static str, Self); 8] = [
+    pub const ALL: [(&'static str, Self); 9] = [
         ("well", Self::Well),
+        ("idle", Self::Idle),
         ("silent", Self::Silent),
         ("gone", Self::Gone),
         ("refuses", Self::Refuses),

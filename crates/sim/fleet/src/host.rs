@@ -131,10 +131,11 @@ impl Host {
     }
 
     /// One file of all processes, in the order of their names.
-    pub(crate) fn processes(&self, what: &str, elapsed: Duration, into: &mut Vec<u8>) {
+    pub(crate) fn processes(&self, what: &str, idle: bool, elapsed: Duration, into: &mut Vec<u8>) {
         let mut all: Vec<(u32, &str)> =
             (1..=PROCESSES).map(|number| (100 + number * 7, "kworker")).collect();
-        all.extend((0..GPUS).map(|gpu| (41_001 + gpu, "python")));
+        let jobs = if idle { 0 } else { GPUS };
+        all.extend((0..jobs).map(|gpu| (41_001 + gpu, "python")));
         all.sort_by_key(|(pid, _)| pid.to_string());
         for (pid, name) in all {
             let ticks =
@@ -158,10 +159,16 @@ impl Host {
     }
 
     /// A line for each GPU, its fields as asked for.
-    pub(crate) fn gpu_query(&self, fields: &str, elapsed: Duration, into: &mut Vec<u8>) {
+    pub(crate) fn gpu_query(
+        &self,
+        fields: &str,
+        idle: bool,
+        elapsed: Duration,
+        into: &mut Vec<u8>,
+    ) {
         for gpu in 0..GPUS {
             let values: Vec<_> =
-                fields.split(',').map(|field| self.gpu_field(field, gpu, elapsed)).collect();
+                fields.split(',').map(|field| self.gpu_field(field, gpu, idle, elapsed)).collect();
             into.extend_from_slice(values.join(", ").as_bytes());
             into.push(b'\n');
         }
@@ -176,9 +183,14 @@ impl Host {
         }
     }
 
-    fn gpu_field(&self, field: &str, gpu: u32, elapsed: Duration) -> String {
+    fn gpu_field(&self, field: &str, gpu: u32, idle: bool, elapsed: Duration) -> String {
         let wave = (elapsed.as_secs_f64() / 30.0 + f64::from(gpu) + self.number as f64).sin();
         match field {
+            "memory.used" if idle => "4".to_owned(),
+            "utilization.gpu" | "utilization.memory" if idle => "0".to_owned(),
+            "power.draw" | "power.draw.average" | "power.draw.instant" if idle => {
+                format!("{:.2}", 72.0 + 2.0 * wave)
+            }
             "index" => gpu.to_string(),
             "count" => GPUS.to_string(),
             "uuid" | "gpu_uuid" => {

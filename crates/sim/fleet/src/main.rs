@@ -23,6 +23,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 async fn main() -> Result<()> {
     let (directory, options) = arguments(std::env::args().skip(1))?;
     std::fs::create_dir_all(&directory).context("making the directory")?;
+    // The files name each other, and are read from anywhere.
+    let directory = directory.canonicalize().context("finding the directory")?;
     let fleet = SimFleet::start(options).await.context("starting the hosts")?;
     write_files(&directory, &fleet)?;
     println!("ready {}", fleet.address(0).port());
