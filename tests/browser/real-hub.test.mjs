@@ -19,9 +19,14 @@ describe("a real hub", { skip: address ? false : "SICKBAY_URL is not set" }, () 
     const { page, done } = await openPage(browser, new URL("/", address).href, {});
     page.setDefaultTimeout(60_000);
     await page.locator(".connection", { hasText: "live" }).waitFor();
-    const top = page.locator(".machine a").first();
     await page.locator(".hero").waitFor();
-    if (await top.count()) await top.click();
+    // Of a fleet, the first node: a card of few, a cell of many.
+    const first = page.locator('.card, .cell-focus[tabindex="0"]').first();
+    if (await first.count()) {
+      await first.focus();
+      await page.keyboard.press("Enter");
+      await page.waitForURL(/#\/node\//);
+    }
     await page.locator(".dial strong").filter({ hasText: /^\d/ }).waitFor();
     const contributions = await page.locator(".part-score b").allInnerTexts();
     assert.ok(contributions.length > 0, "the score has parts");
