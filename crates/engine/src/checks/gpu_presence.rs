@@ -29,13 +29,26 @@ pub(super) fn drivers(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Jud
         };
         match probe.state {
             ProbeState::Answered => judge.close(slot, Answer::healthy("the driver answers")),
-            ProbeState::Failed(error) => judge.close(slot, driver_failed(name, error)),
+            ProbeState::Failed(error) if !is_all_silent(input, error) => {
+                judge.close(slot, driver_failed(name, error));
+            }
             _ => {
                 let reason = probe.no_answer_reason(feed).unwrap_or_default();
                 judge.close_unknown(slot, reason, None);
             }
         }
     }
+}
+
+/// Whether the machine as a whole does not answer: where not even the kernel's own counters come, no
+/// driver is to blame.
+fn is_all_silent(input: &Input<'_>, error: &ProbeError) -> bool {
+    let silent = |error: &ProbeError| {
+        use ProbeErrorKind::{Late, Stuck, Unreachable};
+        matches!(error.kind, Late | Stuck | Unreachable)
+    };
+    let cpu = input.probes.at(ProbeSlot::CPU).state;
+    silent(error) && matches!(cpu, ProbeState::Failed(other) if silent(other))
 }
 
 fn driver_failed(name: &str, error: &ProbeError) -> Answer {

@@ -288,6 +288,19 @@ fn a_driver_that_hangs_is_the_finding() {
 }
 
 #[test]
+fn where_nothing_answers_no_driver_is_blamed() {
+    for (name, asked) in [("nvidia", probe::NVIDIA), ("amd", probe::AMD)] {
+        let mut story = Story::of(Node::well(1));
+        let late = ProbeErrorKind::Late;
+        story.node.fail(asked.clone(), late, "no answer within 4s");
+        story.node.fail(probe::CPU, late, "no answer within 4s");
+        assert_eq!(status(&story.steps(3), "gpu_driver", name), Status::Unknown);
+        story.node.answer(probe::CPU);
+        assert_eq!(status(&story.steps(3), "gpu_driver", name), Status::Critical);
+    }
+}
+
+#[test]
 fn a_flapping_link_is_one_finding_and_few_events() {
     let mut story = Story::of(Node::well(0));
     story.steps(3);
