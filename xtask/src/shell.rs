@@ -42,8 +42,11 @@ pub fn output(root: &Path, program: &str, arguments: &[&str]) -> Result<String> 
     String::from_utf8(output.stdout).with_context(|| format!("{program} printed no UTF-8"))
 }
 
-/// Whether a program can be found on the PATH.
+/// Whether a program can be found on the PATH, or at its place if that is given.
 pub fn has(program: &str) -> bool {
+    if program.starts_with('/') {
+        return Path::new(program).is_file();
+    }
     std::env::var_os("PATH").is_some_and(|path| {
         std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
     })

@@ -20,6 +20,16 @@ const PACKAGES: &[(&str, &str, &str)] = &[
     ("sqlite3", "sqlite3", "reads the store as a user would"),
     ("g++", "g++", "builds libFuzzer for the fuzz targets"),
     ("procps", "pgrep", "finds processes that a test must not leave behind"),
+    ("openssh-server", "/usr/sbin/sshd", "the nodes of a fleet are real servers"),
+    ("openssh-client", "ssh-keygen", "keys, certificates and agents of the fleet's tests"),
+    ("iproute2", "/bin/ip", "networks that fall apart, in namespaces"),
+    ("busybox", "busybox", "a node's shell and tools may be busybox"),
+    ("dash", "dash", "a node's shell may be dash"),
+    ("fish", "fish", "a user's shell on a node may be fish"),
+    ("tcsh", "tcsh", "a user's shell on a node may be tcsh"),
+    ("ksh", "ksh", "a node's shell may be ksh"),
+    ("mksh", "mksh", "a node's shell may be mksh"),
+    ("zsh", "zsh", "a user's shell on a node may be zsh"),
 ];
 
 /// The fuzzer that is installed, pinned so that a run can be repeated.
