@@ -10,8 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use sickbay_engine::Breaker;
 use sickbay_model::{Event, Frame, NodeDefinition, ResourceId};
-use sickbay_wire::v1::{EventView, ResourceDetail, SystemScore};
+use sickbay_wire::v1::{EventView, SystemScore};
 use tokio::sync::{Notify, broadcast};
+
+use crate::known::KnownResource;
 
 /// All that is known now, at one revision.
 #[derive(Clone, Debug)]
@@ -19,7 +21,7 @@ pub struct FleetSnapshot {
     /// Grows by one with each change; what an ETag is made of.
     pub revision: u64,
     /// Every resource, by id.
-    pub resources: BTreeMap<ResourceId, Arc<ResourceDetail>>,
+    pub resources: BTreeMap<ResourceId, Arc<KnownResource>>,
     /// Score of the whole system.
     pub system: SystemScore,
     /// The newest readings of each node.
@@ -43,7 +45,7 @@ pub struct NodeEntry {
 #[derive(Clone, Debug)]
 pub enum Change {
     /// A resource is as it is now.
-    Resource(Arc<ResourceDetail>),
+    Resource(Arc<KnownResource>),
     /// A resource is gone.
     Removed(ResourceId),
     /// Something happened.

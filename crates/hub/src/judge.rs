@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sickbay_engine::{
-    Breaker, Doubt, NodeMemory, NodeShare, PaceMemory, Policy, Silence, Silenced, SystemInput,
-    assess, next_interval, silence, system_score,
+    Breaker, BreakerCounts, Doubt, NodeMemory, NodeShare, PaceMemory, Policy, Silence, Silenced,
+    SystemInput, assess, next_interval, silence, system_score,
 };
 use sickbay_model::{
     Event, EventId, EventKind, NodeDefinition, Observation, Resource, ResourceId, Timestamp,
 };
 use sickbay_runtime::{Clock, TaskStatus};
 use sickbay_store::{MetricJudgement, Store, WriteBatch};
-use sickbay_wire::v1::ResourceDetail;
 
 use crate::fleet::{FleetPublisher, NodeEntry};
+use crate::known::{Judged, KnownResource};
 use crate::view;
 
 mod asking;
@@ -56,6 +56,10 @@ pub(crate) struct Judge {
     resources_shown: u32,
     /// The number of the next node that is watched; zero is nobody's.
     next_number: u64,
+    /// Breakers by state, as they were last published.
+    breakers: BreakerCounts,
+    /// When the next state may be written of which nothing changed.
+    next_periodic_save: Duration,
 }
 
 /// What is known of one node.
@@ -77,7 +81,7 @@ struct Node {
     memory: NodeMemory,
     pace: PaceMemory,
     /// What was last shown: the node, then its parts.
-    details: Vec<Arc<ResourceDetail>>,
+    known: Vec<(ResourceId, Arc<KnownResource>)>,
     verdicts: VerdictColumns,
     collections: u64,
     last_saved: Option<Duration>,
@@ -120,6 +124,8 @@ impl Judge {
             published_at: None,
             resources_shown: 0,
             next_number: 1,
+            breakers: BreakerCounts::default(),
+            next_periodic_save: Duration::ZERO,
         }
     }
 
@@ -141,8 +147,8 @@ impl Judge {
         watched: bool,
     ) -> Duration {
         let reach = Reach::of(observation);
-        if matches!(reach, Reach::Failed(_))
-            && let Some(excuse) = self.excuse_of(&resource.id)
+        if let Reach::Failed(why) = &reach
+            && let Some(excuse) = self.excuse_of(&resource.id, why)
         {
             return self.apply_excuse(&resource.id, &excuse);
         }
@@ -173,7 +179,7 @@ impl Judge {
         watched: bool,
     ) -> Duration {
         let node = self.nodes.entry(resource.id.clone()).or_default();
-        let assessment = assess(&self.policy, &mut node.memory, observation);
+        let mut assessment = assess(&self.policy, &mut node.memory, observation);
         let seed = jitter_seed(&resource.id, node.collections);
         let paced =
             next_interval(&self.policy.schedule, &mut node.pace, assessment.busy(watched), seed);
@@ -183,24 +189,23 @@ impl Judge {
 
         self.errors.add(self.clock.monotonic(), &assessment);
         node.share = NodeShare { ready: assessment.readiness.ready, score: assessment.score.score };
-        let checks = check_changes(&resource.id, &node.details, &assessment);
+        let before = node.known.first().map(|(_, known)| &**known);
+        let checks = check_changes(&resource.id, before, &assessment);
         let judgements = judgement_changes(&mut node.judgements, &self.policy, &assessment);
-        let details: Vec<_> = view::node_details(resource, &assessment, observation, interval)
-            .into_iter()
-            .map(Arc::new)
-            .collect();
-        let gone = ids_missing(&node.details, &details);
-        node.details.clone_from(&details);
-        let frame = node.verdicts.extend(&observation.frame, &assessment);
-
-        self.pending.show(&details);
+        let (at, events) = (assessment.at, std::mem::take(&mut assessment.events));
+        let frame = Arc::new(node.verdicts.extend(&observation.frame, &assessment));
+        let judged = Judged::new(resource, assessment, observation, Arc::clone(&frame), interval);
+        let known = judged.resources();
+        let gone = ids_missing(&node.known, &known);
+        self.pending.show(&known);
+        node.known = known;
         self.pending.hide(gone);
         self.pending.frame(&resource.id, frame);
-        let changed = !assessment.events.is_empty() || !checks.is_empty();
-        self.save_if_due(&resource.id, assessment.at, changed);
+        let changed = !events.is_empty() || !checks.is_empty();
+        self.save_if_due(&resource.id, at, changed);
         self.pending.batch.checks.extend(checks);
         self.pending.batch.judgements.extend(judgements);
-        self.tell(assessment.events);
+        self.tell(events);
         interval
     }
 
@@ -256,25 +261,29 @@ impl Judge {
     }
 
     /// Shows a node of which nothing is known now.
-    fn show_silenced(&mut self, id: &ResourceId, at: Timestamp, silenced: Silenced) {
+    fn show_silenced(&mut self, id: &ResourceId, at: Timestamp, mut silenced: Silenced) {
         let Some(node) = self.nodes.get_mut(id) else { return };
         node.share = NodeShare::default();
         let never;
-        let last = if node.details.is_empty() {
+        let last = if node.known.is_empty() {
             let mut detail = view::never_collected(&self.policy, id, at, &silenced.reason);
             if let Some(definition) = &node.definition {
                 detail.summary.labels.clone_from(&definition.labels);
             }
-            never = [Arc::new(detail)];
+            never = [(id.clone(), Arc::new(KnownResource::from(detail)))];
             &never[..]
         } else {
-            &node.details[..]
+            &node.known[..]
         };
-        let details: Vec<_> =
-            last.iter().map(|detail| Arc::new(view::silenced(detail, &silenced))).collect();
-        self.pending.show(&details);
-        self.save_if_due(id, at, !silenced.events.is_empty());
-        self.tell(silenced.events);
+        let events = std::mem::take(&mut silenced.events);
+        let silenced = Arc::new(silenced);
+        let shown: Vec<_> = last
+            .iter()
+            .map(|(id, last)| (id.clone(), Arc::new(KnownResource::silenced(last, &silenced))))
+            .collect();
+        self.pending.show(&shown);
+        self.save_if_due(id, at, !events.is_empty());
+        self.tell(events);
     }
 
     fn write(&self, batch: WriteBatch) {
@@ -287,12 +296,9 @@ impl Judge {
     }
 }
 
-fn ids_missing(before: &[Arc<ResourceDetail>], now: &[Arc<ResourceDetail>]) -> Vec<ResourceId> {
-    before
-        .iter()
-        .filter(|old| now.iter().all(|new| new.summary.id != old.summary.id))
-        .filter_map(|old| old.summary.id.parse().ok())
-        .collect()
+fn ids_missing<T>(before: &[(ResourceId, T)], now: &[(ResourceId, T)]) -> Vec<ResourceId> {
+    let is_there = |id: &ResourceId| now.iter().any(|(new, _)| new == id);
+    before.iter().map(|(id, _)| id).filter(|id| !is_there(id)).cloned().collect()
 }
 
 /// Whoever reads only the log must not miss what happened; what is wrong with the hub is a warning.

@@ -16,6 +16,9 @@ pub use settings::{HubSettings, Limits, ListenSettings, Secret, TlsSettings};
 mod fleet;
 pub use fleet::{Change, Fleet, FleetPublisher, FleetSnapshot, NodeEntry, ViewerGuard};
 
+mod known;
+pub use known::KnownResource;
+
 mod hub_status;
 pub use hub_status::{ConfigState, HubStatusSource, ScheduleCounters};
 

@@ -2,6 +2,8 @@
 //!
 //! An unreadable or newer state is not an error: the resource starts afresh, and a log line says so.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use sickbay_engine::{Breaker, NodeMemory, PaceMemory};
 use sickbay_wire::v1::ResourceDetail;
@@ -21,7 +23,7 @@ pub(crate) struct StoredState {
     #[serde(default)]
     pub(crate) breaker: Option<Breaker>,
     /// What was last shown of the node, then of its parts.
-    pub(crate) details: Vec<ResourceDetail>,
+    pub(crate) details: Vec<Arc<ResourceDetail>>,
 }
 
 impl StoredState {
@@ -30,7 +32,7 @@ impl StoredState {
         memory: NodeMemory,
         pace: PaceMemory,
         breaker: Option<Breaker>,
-        details: Vec<ResourceDetail>,
+        details: Vec<Arc<ResourceDetail>>,
     ) -> Self {
         Self { version: VERSION, memory, pace, breaker, details }
     }

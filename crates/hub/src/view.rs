@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sickbay_engine::{Assessment, GpuAssessment};
 use sickbay_model::{
-    CheckResult, Event, Frame, GpuDevice, Kind, Level, Observation, ProbeOutcome, ProbeReport,
-    Resource, ResourceId, Status, catalogue,
+    CheckResult, Event, Frame, GpuDevice, Inventory, Kind, Level, MetricId, Observation,
+    ProbeOutcome, ProbeReport, ProcessSummary, Resource, catalogue,
 };
 use sickbay_wire::v1;
 
@@ -15,11 +15,24 @@ mod fleet;
 mod inventory;
 mod silence;
 
-pub use fleet::{breaker, fleet_node, watched_node};
+pub use fleet::{NodeLine, breaker, fleet_node, watched_node};
 pub(crate) use fleet::{count_breaker, count_level, shown_nodes};
 use inventory::{inventory, processes};
-pub(crate) use silence::empty_observation;
+pub(crate) use silence::{empty_observation, silence_summary};
 pub use silence::{never_collected, silenced};
+
+/// A verdict on a node, and what it was drawn from: all that its details are made of.
+#[derive(Clone, Copy)]
+pub(crate) struct Drawn<'a> {
+    pub(crate) resource: &'a Resource,
+    pub(crate) assessment: &'a Assessment,
+    pub(crate) inventory: &'a Inventory,
+    pub(crate) processes: &'a ProcessSummary,
+    pub(crate) probes: &'a [ProbeReport],
+    /// The readings; the verdict's own columns among them are not shown as such.
+    pub(crate) frame: &'a Frame,
+    pub(crate) interval: Duration,
+}
 
 /// A node and its GPUs, as a client sees them after an assessment; the node comes first.
 #[must_use]
@@ -29,22 +42,32 @@ pub fn node_details(
     observation: &Observation,
     interval: Duration,
 ) -> Vec<v1::ResourceDetail> {
-    let node = node_detail(resource, assessment, observation, interval);
-    let gpus = assessment
-        .gpus
-        .iter()
-        .map(|gpu| gpu_detail(resource, assessment, gpu, observation, interval));
-    std::iter::once(node).chain(gpus).collect()
+    let drawn = Drawn::of(resource, assessment, observation, interval);
+    let gpus = assessment.gpus.iter().map(|gpu| drawn.gpu_detail(gpu));
+    std::iter::once(drawn.node_detail()).chain(gpus).collect()
 }
 
-fn node_detail(
-    resource: &Resource,
-    assessment: &Assessment,
-    observation: &Observation,
-    interval: Duration,
-) -> v1::ResourceDetail {
-    v1::ResourceDetail {
-        summary: v1::ResourceSummary {
+impl<'a> Drawn<'a> {
+    fn of(
+        resource: &'a Resource,
+        assessment: &'a Assessment,
+        observation: &'a Observation,
+        interval: Duration,
+    ) -> Self {
+        Self {
+            resource,
+            assessment,
+            inventory: &observation.inventory,
+            processes: &observation.processes,
+            probes: &observation.probes,
+            frame: &observation.frame,
+            interval,
+        }
+    }
+
+    pub(crate) fn node_summary(&self) -> v1::ResourceSummary {
+        let Self { resource, assessment, .. } = *self;
+        v1::ResourceSummary {
             id: resource.id.to_string(),
             kind: Kind::Node,
             display_name: resource.display_name.clone(),
@@ -54,44 +77,45 @@ fn node_detail(
             since: assessment.level_since,
             score: assessment.score.score,
             ready: Some(assessment.readiness.ready),
-            finding_count: count_findings(&assessment.checks),
+            finding_count: count_findings(assessment.checks.iter()),
             headline: assessment.headline.clone(),
             last_check: Some(assessment.at),
             stale: None,
-        },
-        score_card: score_card(&assessment.score),
-        readiness: Some(readiness(&assessment.readiness)),
-        checks: assessment.checks.iter().map(check).collect(),
-        readings: readings(&observation.frame, |_, _| true),
-        inventory: Some(inventory(&observation.inventory)),
-        processes: Some(processes(&observation.processes)),
-        probes: observation.probes.iter().map(probe).collect(),
-        children: assessment
-            .gpus
-            .iter()
-            .map(|gpu| ResourceId::gpu(&resource.id, gpu.index).to_string())
-            .collect(),
-        interval_seconds: interval.as_secs_f64(),
-        active: assessment.active,
-        breaker: None,
+        }
     }
-}
 
-fn gpu_detail(
-    node: &Resource,
-    assessment: &Assessment,
-    gpu: &GpuAssessment,
-    observation: &Observation,
-    interval: Duration,
-) -> v1::ResourceDetail {
-    let device = observation.inventory.gpus.iter().find(|device| device.index == gpu.index);
-    let instance = gpu.index.to_string();
-    let checks: Vec<v1::Check> =
-        gpu.checks.iter().filter_map(|&at| assessment.checks.get(at)).map(check).collect();
-    let finding_count = checks.iter().filter(|check| check.status != Status::Healthy).count();
-    v1::ResourceDetail {
-        summary: v1::ResourceSummary {
-            id: ResourceId::gpu(&node.id, gpu.index).to_string(),
+    pub(crate) fn node_detail(&self) -> v1::ResourceDetail {
+        let Self { resource, assessment, .. } = *self;
+        v1::ResourceDetail {
+            summary: self.node_summary(),
+            score_card: score_card(&assessment.score),
+            readiness: Some(readiness(&assessment.readiness)),
+            checks: assessment.checks.iter().map(check).collect(),
+            readings: readings(self.frame, |_, _| true),
+            inventory: Some(inventory(self.inventory)),
+            processes: Some(processes(self.processes)),
+            probes: self.probes.iter().map(probe).collect(),
+            children: assessment
+                .gpus
+                .iter()
+                .map(|gpu| gpu.resource(&resource.id).to_string())
+                .collect(),
+            interval_seconds: self.interval.as_secs_f64(),
+            active: assessment.active,
+            breaker: None,
+        }
+    }
+
+    fn gpu_checks(&self, gpu: &'a GpuAssessment) -> impl Iterator<Item = &'a CheckResult> {
+        let checks = &self.assessment.checks;
+        gpu.checks.iter().filter_map(|&at| checks.get(at))
+    }
+
+    pub(crate) fn gpu_summary(&self, gpu: &'a GpuAssessment) -> v1::ResourceSummary {
+        let node = self.resource;
+        let device = self.inventory.gpus.iter().find(|device| device.index == gpu.index);
+        v1::ResourceSummary {
+            id: gpu.resource(&node.id).to_string(),
             kind: Kind::Gpu,
             display_name: gpu_name(gpu.index, device),
             parent: Some(node.id.to_string()),
@@ -100,26 +124,33 @@ fn gpu_detail(
             since: gpu.level_since,
             score: gpu.score.score,
             ready: None,
-            finding_count: u32::try_from(finding_count).unwrap_or(u32::MAX),
+            finding_count: count_findings(self.gpu_checks(gpu)),
             headline: gpu.headline.to_string(),
-            last_check: Some(assessment.at),
+            last_check: Some(self.assessment.at),
             stale: None,
-        },
-        score_card: score_card(&gpu.score),
-        readiness: None,
-        checks,
-        readings: readings(&observation.frame, |metric, of| {
-            (metric.name.starts_with("gpu_") && of == instance)
-                || (metric.name.starts_with("nvlink_")
-                    && of.split_once('/').is_some_and(|(gpu, _)| gpu == instance))
-        }),
-        inventory: None,
-        processes: None,
-        probes: Vec::new(),
-        children: Vec::new(),
-        interval_seconds: interval.as_secs_f64(),
-        active: assessment.active,
-        breaker: None,
+        }
+    }
+
+    pub(crate) fn gpu_detail(&self, gpu: &'a GpuAssessment) -> v1::ResourceDetail {
+        let instance = gpu.index.to_string();
+        v1::ResourceDetail {
+            summary: self.gpu_summary(gpu),
+            score_card: score_card(&gpu.score),
+            readiness: None,
+            checks: self.gpu_checks(gpu).map(check).collect(),
+            readings: readings(self.frame, |metric, of| {
+                (metric.name.starts_with("gpu_") && of == instance)
+                    || (metric.name.starts_with("nvlink_")
+                        && of.split_once('/').is_some_and(|(gpu, _)| gpu == instance))
+            }),
+            inventory: None,
+            processes: None,
+            probes: Vec::new(),
+            children: Vec::new(),
+            interval_seconds: self.interval.as_secs_f64(),
+            active: self.assessment.active,
+            breaker: None,
+        }
     }
 }
 
@@ -130,8 +161,14 @@ fn gpu_name(index: u32, device: Option<&GpuDevice>) -> String {
     }
 }
 
-fn count_findings(checks: &[CheckResult]) -> u32 {
-    u32::try_from(checks.iter().filter(|check| !check.is_healthy()).count()).unwrap_or(u32::MAX)
+fn count_findings<'a>(checks: impl Iterator<Item = &'a CheckResult>) -> u32 {
+    u32::try_from(checks.filter(|check| !check.is_healthy()).count()).unwrap_or(u32::MAX)
+}
+
+/// How many GPUs are parts of a node.
+pub(crate) fn count_gpus(detail: &v1::ResourceDetail) -> u32 {
+    let gpus = detail.children.iter().filter(|child| child.starts_with("gpu/")).count();
+    u32::try_from(gpus).unwrap_or(u32::MAX)
 }
 
 /// How a score came about.
@@ -214,9 +251,12 @@ fn check(result: &CheckResult) -> v1::Check {
     }
 }
 
-fn milliseconds(duration: Duration) -> f64 {
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
+
+/// What was judged is told as such, not among the readings.
+const VERDICT_METRICS: [MetricId; 2] = [catalogue::SCORE, catalogue::READINESS];
 
 fn readings(
     frame: &Frame,
@@ -224,6 +264,7 @@ fn readings(
 ) -> Vec<v1::ReadingView> {
     frame
         .iter()
+        .filter(|(series, _)| !VERDICT_METRICS.contains(&series.metric))
         .filter_map(|(series, value)| Some((catalogue::find(series.metric)?, series, value)))
         .filter(|(metric, series, _)| wanted(metric, &series.instance))
         .map(|(metric, series, value)| v1::ReadingView {
@@ -235,16 +276,25 @@ fn readings(
         .collect()
 }
 
+/// How a probe ended, in a word.
+pub(crate) fn outcome_word(outcome: &ProbeOutcome) -> &'static str {
+    match outcome {
+        ProbeOutcome::Answered => "answered",
+        ProbeOutcome::Partial(_) => "partial",
+        ProbeOutcome::NotApplicable(_) => "not_applicable",
+        ProbeOutcome::Failed(error) => error.kind.as_str(),
+    }
+}
+
 fn probe(report: &ProbeReport) -> v1::ProbeView {
-    let (outcome, message) = match &report.outcome {
-        ProbeOutcome::Answered => ("answered", None),
-        ProbeOutcome::Partial(missed) => ("partial", Some(missed.message.clone())),
-        ProbeOutcome::NotApplicable(why) => ("not_applicable", Some(why.to_string())),
-        ProbeOutcome::Failed(error) => (error.kind.as_str(), Some(error.message.clone())),
+    let message = match &report.outcome {
+        ProbeOutcome::Answered => None,
+        ProbeOutcome::NotApplicable(why) => Some(why.to_string()),
+        ProbeOutcome::Partial(error) | ProbeOutcome::Failed(error) => Some(error.message.clone()),
     };
     v1::ProbeView {
         probe: report.probe.to_string(),
-        outcome: outcome.to_owned(),
+        outcome: outcome_word(&report.outcome).to_owned(),
         message,
         at: report.at,
         took_ms: milliseconds(report.took),

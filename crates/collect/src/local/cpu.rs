@@ -13,7 +13,7 @@ use super::rate::{Previous, growth, per_second, seconds_between};
 use super::read::KernelFile;
 use crate::parse::cpu_stat::{CpuStat, CpuTimes};
 use crate::parse::{cpu_stat, cpuinfo, loadavg};
-use crate::{Roots, Sample};
+use crate::{Files, Roots, Sample};
 
 /// A core at least this busy counts as saturated.
 const SATURATED_PERCENT: f64 = 90.0;
@@ -54,6 +54,11 @@ impl LocalCollector for Cpu {
         monotonic: Duration,
         out: &mut Sample,
     ) -> Result<(), ProbeError> {
+        if let Some(previous) = &self.previous
+            && self.current.cores.capacity() == 0
+        {
+            self.current.cores.reserve_exact(previous.counters.cores.len());
+        }
         let parsed = cpu_stat::parse_into(self.stat_file.read(roots)?, &mut self.current);
         parsed.map_err(|error| self.stat_file.malformed(roots, &error))?;
         if let Some(previous) = &self.previous {
@@ -62,9 +67,14 @@ impl LocalCollector for Cpu {
         }
         let model = self.model(roots);
         put_facts(&self.current, model, out);
-        // The two swap places, so that neither list of cores is ever allocated again.
-        let recycled = self.previous.take().map(|previous| previous.counters).unwrap_or_default();
-        let counters = std::mem::replace(&mut self.current, recycled);
+        // The two swap places, so that neither list of cores is ever allocated again; but of many
+        // nodes with many cores one list each is enough.
+        let recycled = match &roots.files {
+            Files::Here => self.previous.take().map(|previous| previous.counters),
+            Files::Fetched(_) => None,
+        };
+        let mut counters = std::mem::replace(&mut self.current, recycled.unwrap_or_default());
+        counters.cores.shrink_to_fit();
         self.previous = Some(Previous { at: monotonic, counters });
 
         let load = self.put_load(roots, out);

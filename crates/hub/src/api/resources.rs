@@ -85,13 +85,12 @@ pub(super) async fn detail(
     let text = format!("{kind}/{name}");
     let id: ResourceId = text.parse().map_err(|_| ProblemResponse::no_such_resource(&text))?;
     let snapshot = context.shared.fleet.snapshot();
-    let detail =
+    let known =
         snapshot.resources.get(&id).ok_or_else(|| ProblemResponse::no_such_resource(&text))?;
     let stamp = Stamp { revision: snapshot.revision, tick: 0 };
-    let answer = context
-        .shared
-        .cache
-        .get_or_make(id.as_str(), stamp, || cache::to_json(&Shown::new(&id, detail, &snapshot)))?;
+    let answer = context.shared.cache.get_or_make(id.as_str(), stamp, || {
+        cache::to_json(&Shown::new(&id, &known.detail(), &snapshot))
+    })?;
     Ok(answer.json(&headers))
 }
 

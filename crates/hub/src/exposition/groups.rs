@@ -8,17 +8,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sickbay_model::{Frame, ResourceId};
-use sickbay_wire::v1::ResourceDetail;
 
 use super::{readings, verdicts};
 use crate::fleet::{FleetSnapshot, NodeEntry};
+use crate::known::KnownResource;
 
 /// A node, or another resource that is part of none, and all that is shown of it.
 pub(super) struct Group<'s> {
     pub(super) id: &'s ResourceId,
-    pub(super) own: Option<&'s Arc<ResourceDetail>>,
+    pub(super) own: Option<&'s Arc<KnownResource>>,
     pub(super) entry: Option<&'s Arc<NodeEntry>>,
-    pub(super) parts: Vec<(&'s ResourceId, &'s Arc<ResourceDetail>)>,
+    pub(super) parts: Vec<(&'s ResourceId, &'s Arc<KnownResource>)>,
     /// Its newest readings, unless they are old.
     pub(super) frame: Option<&'s Arc<Frame>>,
 }
@@ -31,12 +31,12 @@ impl<'s> Group<'s> {
     /// Itself, then its parts.
     pub(super) fn resources(
         &self,
-    ) -> impl Iterator<Item = (&'s ResourceId, &'s Arc<ResourceDetail>)> {
+    ) -> impl Iterator<Item = (&'s ResourceId, &'s Arc<KnownResource>)> {
         self.own.map(|own| (self.id, own)).into_iter().chain(self.parts.iter().copied())
     }
 
     /// Those of its resources of which something is known now.
-    pub(super) fn fresh(&self) -> impl Iterator<Item = (&'s ResourceId, &'s Arc<ResourceDetail>)> {
+    pub(super) fn fresh(&self) -> impl Iterator<Item = (&'s ResourceId, &'s Arc<KnownResource>)> {
         self.resources().filter(|(_, detail)| detail.summary.stale.is_none())
     }
 }

@@ -2,10 +2,10 @@
 
 use sickbay_model::probe::REACHABLE;
 use sickbay_model::{Kind, Level, Status};
-use sickbay_wire::v1::{ProbeView, ResourceDetail};
 
 use super::encoder::{Encoder, Family, Type};
 use super::groups::{Group, Plan};
+use crate::known::{KnownResource, ProbeLine};
 
 const STATUSES: [Status; 5] =
     [Status::Healthy, Status::Degraded, Status::Unhealthy, Status::Critical, Status::Unknown];
@@ -15,7 +15,7 @@ struct PerResource {
     name: &'static str,
     unit: Option<&'static str>,
     help: &'static str,
-    value: fn(&ResourceDetail) -> Option<f64>,
+    value: fn(&KnownResource) -> Option<f64>,
 }
 
 /// Every gauge with one value per resource.
@@ -36,7 +36,7 @@ const PER_RESOURCE: [PerResource; 8] = [
         name: "sickbay_resource_readiness_ratio",
         unit: Some("ratio"),
         help: "Share of the applicable readiness checks that pass.",
-        value: |detail| Some(detail.readiness.as_ref()?.pass_rate_percent / 100.0),
+        value: |detail| Some(detail.pass_rate_percent? / 100.0),
     },
     PerResource {
         name: "sickbay_resource_findings",
@@ -85,7 +85,7 @@ pub(super) fn count_own(group: &Group<'_>) -> usize {
 }
 
 /// How many series the verdicts of a resource are.
-fn count_verdicts(detail: &ResourceDetail) -> usize {
+fn count_verdicts(detail: &KnownResource) -> usize {
     let gauges = PER_RESOURCE.iter().filter(|gauge| (gauge.value)(detail).is_some());
     Level::ALL.len() + gauges.count()
 }
@@ -94,8 +94,8 @@ fn count_verdicts(detail: &ResourceDetail) -> usize {
 pub(super) fn count_rest(group: &Group<'_>) -> usize {
     let parts: usize = group.parts.iter().map(|(_, detail)| count_verdicts(detail)).sum();
     let fresh = group.fresh().map(|(_, detail)| {
-        let probes = detail.probes.len() + applicable(detail).count();
-        detail.checks.len() * STATUSES.len() + probes
+        let probes = detail.probes().count() + applicable(detail).count();
+        detail.checks().count() * STATUSES.len() + probes
     });
     parts + fresh.sum::<usize>()
 }
@@ -171,9 +171,8 @@ fn write_nodes(out: &mut Encoder, plan: &Plan<'_>) {
 
 fn is_up(group: &Group<'_>) -> bool {
     group.own.is_some_and(|own| {
-        let reached = own.probes.iter().any(|probe| {
-            probe.probe == REACHABLE.as_str()
-                && ["answered", "partial"].contains(&probe.outcome.as_str())
+        let reached = own.probes().any(|probe| {
+            probe.probe == REACHABLE.as_str() && ["answered", "partial"].contains(&probe.outcome)
         });
         reached && own.summary.stale.is_none()
     })
@@ -188,12 +187,12 @@ fn write_checks(out: &mut Encoder, whole: &[Group<'_>]) {
         help: "The answer of a check; absent while what is known of its resource is not fresh.",
     });
     for (id, detail) in whole.iter().flat_map(Group::fresh) {
-        for check in &detail.checks {
+        for check in detail.checks() {
             let labels = [
                 ("resource", id.as_str()),
-                ("check", check.check.as_str()),
+                ("check", check.check),
                 // `instance` is the scraper's own label.
-                ("check_instance", check.instance.as_str()),
+                ("check_instance", check.instance),
             ];
             out.states(&labels, &statuses, check.status.as_str());
         }
@@ -208,8 +207,8 @@ fn write_probes(out: &mut Encoder, whole: &[Group<'_>]) {
         help: "Time that a probe of the last collection took.",
     });
     for (id, detail) in whole.iter().flat_map(Group::fresh) {
-        for probe in &detail.probes {
-            let labels = [("resource", id.as_str()), ("probe", probe.probe.as_str())];
+        for probe in detail.probes() {
+            let labels = [("resource", id.as_str()), ("probe", probe.probe)];
             out.sample(&labels, probe.took_ms / 1000.0);
         }
     }
@@ -221,14 +220,14 @@ fn write_probes(out: &mut Encoder, whole: &[Group<'_>]) {
     });
     for (id, detail) in whole.iter().flat_map(Group::fresh) {
         for probe in applicable(detail) {
-            let labels = [("resource", id.as_str()), ("probe", probe.probe.as_str())];
+            let labels = [("resource", id.as_str()), ("probe", probe.probe)];
             out.sample(&labels, flag(probe.outcome == "answered"));
         }
     }
 }
 
-fn applicable(detail: &ResourceDetail) -> impl Iterator<Item = &ProbeView> {
-    detail.probes.iter().filter(|probe| probe.outcome != "not_applicable")
+fn applicable(detail: &KnownResource) -> impl Iterator<Item = ProbeLine<'_>> {
+    detail.probes().filter(|probe| probe.outcome != "not_applicable")
 }
 
 pub(super) fn flag(holds: bool) -> f64 {

@@ -71,7 +71,10 @@ impl Judge {
     pub(crate) fn unwatch(&mut self, id: &ResourceId) {
         let Some(node) = self.nodes.remove(id) else { return };
         self.doubt.forget(node.number);
-        let parts = node.details.iter().filter_map(|detail| detail.summary.id.parse().ok());
+        if let Some(count) = node.entered.as_ref().and_then(|it| count_of(&mut self.breakers, it)) {
+            *count = count.saturating_sub(1);
+        }
+        let parts = node.known.iter().map(|(id, _)| id.clone());
         let all: BTreeSet<ResourceId> = parts.chain([id.clone()]).collect();
         self.pending.hide(all);
         self.pending.node(id, None);
@@ -85,6 +88,14 @@ impl Judge {
         let entry =
             NodeEntry { definition: node.definition.clone(), breaker: node.breaker.clone() };
         if node.entered.as_ref() != Some(&entry) {
+            if let Some(count) =
+                node.entered.as_ref().and_then(|it| count_of(&mut self.breakers, it))
+            {
+                *count = count.saturating_sub(1);
+            }
+            if let Some(count) = count_of(&mut self.breakers, &entry) {
+                *count += 1;
+            }
             self.pending.node(id, Some(entry.clone()));
             node.entered = Some(entry);
         }
@@ -159,15 +170,16 @@ impl Judge {
         Some(())
     }
 
-    /// Why it is not the node's fault that it did not answer, if so.
-    pub(super) fn excuse_of(&self, id: &ResourceId) -> Option<Excuse> {
+    /// Why it is not the node's fault that it did not answer, if so. What was seen of it is told with
+    /// it: where the hub doubts itself, that is what says why it should.
+    pub(super) fn excuse_of(&self, id: &ResourceId, failure: &str) -> Option<Excuse> {
         let failing = |parent: &&ResourceId| {
             self.nodes.get(*parent).is_some_and(|node| node.reached == Some(false))
         };
         if let Some(parent) = self.nodes.get(id)?.parents.iter().find(failing) {
             return Some(Excuse::Parent(parent.clone()));
         }
-        self.doubt.reason().map(|why| Excuse::Observer(why.to_owned()))
+        self.doubt.reason().map(|why| Excuse::Observer(format!("{why}; this one: {failure}")))
     }
 
     /// Shows a node that did not answer without fault of its own.
@@ -235,6 +247,8 @@ impl Judge {
             message: sentence(&message),
             details: details.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         }]);
+        // It must be open after a crash, too; and while it is, nothing else would save it.
+        self.save_if_due(id, at, true);
     }
 
     /// Who should be asked at once because of how this node's collection went: its parents, of which
@@ -257,17 +271,7 @@ impl Judge {
 
     /// Breakers by state; none where nothing is behind a breaker.
     pub(super) fn breaker_counts(&self) -> Option<BreakerCounts> {
-        let mut breakers = self.nodes.values().filter_map(|node| node.breaker.as_ref()).peekable();
-        breakers.peek()?;
-        let mut counts = BreakerCounts::default();
-        for breaker in breakers {
-            match breaker.state() {
-                BreakerState::Closed => counts.closed += 1,
-                BreakerState::HalfOpen => counts.half_open += 1,
-                BreakerState::Open => counts.open += 1,
-            }
-        }
-        Some(counts)
+        Some(self.breakers).filter(|counts| *counts != BreakerCounts::default())
     }
 
     /// Recoveries: every node that we had stopped asking within the last hour was to come back;
@@ -287,6 +291,15 @@ impl Judge {
         }
         Some(counts)
     }
+}
+
+/// Where a node's breaker is counted; nowhere if it is behind none.
+fn count_of<'c>(counts: &'c mut BreakerCounts, entry: &NodeEntry) -> Option<&'c mut u32> {
+    Some(match entry.breaker.as_ref()?.state() {
+        BreakerState::Closed => &mut counts.closed,
+        BreakerState::HalfOpen => &mut counts.half_open,
+        BreakerState::Open => &mut counts.open,
+    })
 }
 
 fn words(state: BreakerState) -> &'static str {

@@ -1,11 +1,10 @@
 //! What differs from the last time, and so is worth writing down.
 
-use std::sync::Arc;
-
 use sickbay_engine::{Assessment, Policy, judged_readings};
 use sickbay_model::{CheckId, CheckResult, ResourceId, Status};
 use sickbay_store::{CheckChange, MetricJudgement};
-use sickbay_wire::v1::{Check, ResourceDetail};
+
+use crate::known::{CheckLine, KnownResource};
 
 /// Finds an entry of an older list; things mostly keep their order, so the search starts behind the
 /// last find.
@@ -20,15 +19,16 @@ fn find_from<'a, T>(list: &'a [T], next: &mut usize, is_it: impl Fn(&T) -> bool)
 /// longer asked while they were not healthy: what was opened is closed.
 pub(super) fn check_changes(
     resource: &ResourceId,
-    before: &[Arc<ResourceDetail>],
+    before: Option<&KnownResource>,
     now: &Assessment,
 ) -> Vec<CheckChange> {
-    let old: &[Check] = before.first().map_or(&[], |node| &node.checks);
+    let old: Vec<CheckLine<'_>> = before.map(|node| node.checks().collect()).unwrap_or_default();
     let mut next = 0;
     let mut changes = Vec::new();
     for new in &now.checks {
-        let is_it = |old: &Check| old.check == new.check.as_str() && old.instance == new.instance;
-        let changed = find_from(old, &mut next, is_it)
+        let is_it =
+            |old: &CheckLine<'_>| old.check == new.check.as_str() && old.instance == new.instance;
+        let changed = find_from(&old, &mut next, is_it)
             .map_or(!new.is_healthy(), |old| old.status != new.status || old.hard != new.hard);
         if changed {
             changes.push(CheckChange {
@@ -47,10 +47,10 @@ pub(super) fn check_changes(
         now.checks.iter().any(|new| new.check.as_str() == check && new.instance == instance)
     };
     let ended = old.iter().filter(|old| old.status != Status::Healthy);
-    changes.extend(ended.filter(|old| !asked(&old.check, &old.instance)).map(|old| CheckChange {
+    changes.extend(ended.filter(|old| !asked(old.check, old.instance)).map(|old| CheckChange {
         resource: resource.clone(),
-        check: CheckId(old.check.clone().into()),
-        instance: old.instance.clone(),
+        check: CheckId(old.check.to_owned().into()),
+        instance: old.instance.to_owned(),
         status: Status::Healthy,
         hard: true,
         message: "no longer applies".to_owned(),

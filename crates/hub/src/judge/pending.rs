@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use sickbay_model::{Event, Frame, ResourceId};
 use sickbay_store::WriteBatch;
-use sickbay_wire::v1::ResourceDetail;
 
 use super::{Judge, log, number};
 use crate::fleet::{Change, NodeEntry};
+use crate::known::KnownResource;
 
 /// A snapshot of so many resources is copied whenever there is something new: it takes some 25 µs.
 const COPIED_AT_ONCE: u32 = 512;
@@ -28,7 +28,7 @@ const LONGEST_GAP: Duration = Duration::from_millis(250);
 /// What is to be published and written; `None` stands for what is gone.
 #[derive(Default)]
 pub(super) struct Pending {
-    resources: BTreeMap<ResourceId, Option<Arc<ResourceDetail>>>,
+    resources: BTreeMap<ResourceId, Option<Arc<KnownResource>>>,
     frames: BTreeMap<ResourceId, Option<Arc<Frame>>>,
     nodes: BTreeMap<ResourceId, Option<Arc<NodeEntry>>>,
     changes: Vec<Change>,
@@ -50,14 +50,11 @@ impl Pending {
     }
 
     /// What is shown of resources from now on.
-    pub(super) fn show(&mut self, details: &[Arc<ResourceDetail>]) {
+    pub(super) fn show(&mut self, resources: &[(ResourceId, Arc<KnownResource>)]) {
         self.system_changed = true;
-        for detail in details {
-            // Ids of details were made from resource ids; anything else would be a mistake of ours.
-            if let Ok(id) = detail.summary.id.parse() {
-                self.resources.insert(id, Some(Arc::clone(detail)));
-                self.changes.push(Change::Resource(Arc::clone(detail)));
-            }
+        for (id, known) in resources {
+            self.resources.insert(id.clone(), Some(Arc::clone(known)));
+            self.changes.push(Change::Resource(Arc::clone(known)));
         }
     }
 
@@ -71,9 +68,9 @@ impl Pending {
         }
     }
 
-    pub(super) fn frame(&mut self, id: &ResourceId, frame: Frame) {
-        self.batch.frames.push((id.clone(), frame.clone()));
-        self.frames.insert(id.clone(), Some(Arc::new(frame)));
+    pub(super) fn frame(&mut self, id: &ResourceId, frame: Arc<Frame>) {
+        self.batch.frames.push((id.clone(), Frame::clone(&frame)));
+        self.frames.insert(id.clone(), Some(frame));
     }
 
     pub(super) fn node(&mut self, id: &ResourceId, entry: Option<NodeEntry>) {

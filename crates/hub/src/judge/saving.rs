@@ -6,13 +6,17 @@ use std::time::Duration;
 
 use sickbay_model::{ResourceId, Timestamp};
 use sickbay_store::WriteBatch;
-use sickbay_wire::v1::ResourceDetail;
 
 use super::{Judge, Node};
+use crate::known::KnownResource;
 use crate::stored_state::StoredState;
 
-/// A node's state is written when its verdict changes, and at least this often.
+/// A node's state is written when its verdict changes, and in a small fleet at least this often.
 const SAVE_INTERVAL: Duration = Duration::from_secs(60);
+/// The least time between two states of the fleet that are written though no verdict changed: each
+/// has some 100 KB. What they hold beside verdicts may be as old after a crash as it takes to write
+/// all of them.
+const PERIODIC_SAVE_GAP: Duration = Duration::from_millis(500);
 
 /// What saving at the end may take: a stop must be quick. What was saved longest ago comes first;
 /// the rest is at most as old as it would be after a crash.
@@ -50,15 +54,18 @@ impl Judge {
 
     fn take_up(&mut self, id: ResourceId, at: Timestamp, state: StoredState) {
         let stale = format!("from before the hub was started, as of {at}");
-        let details: Vec<_> = state
+        let known: Vec<_> = state
             .details
             .into_iter()
-            .map(|mut detail| {
+            .filter_map(|detail| {
+                let mut detail = Arc::unwrap_or_clone(detail);
                 detail.summary.stale = Some(stale.clone());
-                Arc::new(detail)
+                // Ids of details were made from resource ids; anything else would be our mistake.
+                let id = detail.summary.id.parse().ok()?;
+                Some((id, Arc::new(KnownResource::from(detail))))
             })
             .collect();
-        self.pending.show(&details);
+        self.pending.show(&known);
         let now = self.clock.monotonic();
         let mut memory = state.memory;
         memory.collectors_begin_anew();
@@ -66,7 +73,7 @@ impl Judge {
             memory,
             pace: state.pace,
             breaker: state.breaker,
-            details,
+            known,
             ..Node::watched(now, self.policy.schedule.active_interval)
         };
         self.nodes.insert(id, node);
@@ -98,14 +105,18 @@ impl Judge {
 
     /// Puts a node's state among what is to be written, if it is time to; how many bytes it has.
     pub(super) fn save_if_due(&mut self, id: &ResourceId, at: Timestamp, changed: bool) -> usize {
-        let now = self.clock.monotonic();
+        let (now, count) = (self.clock.monotonic(), self.nodes.len());
         let Some(node) = self.nodes.get_mut(id) else { return 0 };
-        let due = node.last_saved.is_none_or(|saved| now.saturating_sub(saved) >= SAVE_INTERVAL);
-        if !changed && !due {
-            return 0;
+        if !changed {
+            let interval = save_interval(count);
+            let old = node.last_saved.is_none_or(|saved| now.saturating_sub(saved) >= interval);
+            if !old || now < self.next_periodic_save {
+                return 0;
+            }
+            self.next_periodic_save = now + PERIODIC_SAVE_GAP;
         }
         node.last_saved = Some(now);
-        let details = node.details.iter().map(|detail| ResourceDetail::clone(detail)).collect();
+        let details = node.known.iter().map(|(_, known)| known.detail()).collect();
         let state = StoredState::new(node.memory.clone(), node.pace, node.breaker.clone(), details);
         match state.encode() {
             Ok(bytes) => {
@@ -119,4 +130,9 @@ impl Judge {
             }
         }
     }
+}
+
+/// How old a node's saved state may be in a fleet of so many nodes.
+fn save_interval(nodes: usize) -> Duration {
+    PERIODIC_SAVE_GAP.saturating_mul(u32::try_from(nodes).unwrap_or(u32::MAX)).max(SAVE_INTERVAL)
 }

@@ -7,6 +7,7 @@ use sickbay_model::{
 };
 use sickbay_runtime::ManualClock;
 use sickbay_store::{CheckQuery, EventQuery, HistoryQuery, StoreOptions};
+use sickbay_wire::v1::ResourceDetail;
 use tempfile::TempDir;
 use tokio::sync::broadcast::Receiver;
 
@@ -154,7 +155,7 @@ impl Bench {
     }
 
     fn shown(&self, id: &str) -> Option<Arc<ResourceDetail>> {
-        self.fleet.snapshot().resources.get(&id.parse().expect("an id")).cloned()
+        self.fleet.snapshot().resources.get(&id.parse().expect("an id")).map(|known| known.detail())
     }
 
     fn node(&self) -> Arc<ResourceDetail> {
@@ -432,4 +433,90 @@ fn sent_anew(mut bench: Bench) -> Vec<MetricJudgement> {
     let node = bench.judge.nodes.get_mut(&bench.resource.id).expect("known");
     let assessment = assess(&bench.judge.policy, &mut node.memory, &observation);
     judgement_changes(&mut node.judgements, &bench.judge.policy, &assessment)
+}
+
+/// What lists, metrics and comparisons read must be what the detail says that is made of it.
+fn says_the_same(bench: &Bench, expected: usize) {
+    let snapshot = bench.fleet.snapshot();
+    assert_eq!(snapshot.resources.len(), expected);
+    for (id, known) in &snapshot.resources {
+        let detail = known.detail();
+        assert_eq!(known.summary, detail.summary, "{id}");
+        assert_eq!((known.active, known.gpus), (detail.active, detail.children.len() as u32));
+        assert_eq!(known.interval_seconds, detail.interval_seconds, "{id}");
+        let rate = detail.readiness.as_ref().map(|readiness| readiness.pass_rate_percent);
+        assert_eq!(known.pass_rate_percent, rate, "{id}");
+        let checks: Vec<_> =
+            known.checks().map(|it| (it.check, it.instance, it.status, it.hard)).collect();
+        let told = detail.checks.iter();
+        let told = told.map(|it| (it.check.as_str(), it.instance.as_str(), it.status, it.hard));
+        assert_eq!(checks, told.collect::<Vec<_>>(), "{id}");
+        let probes: Vec<_> = known.probes().map(|it| (it.probe, it.outcome, it.took_ms)).collect();
+        let told = detail.probes.iter();
+        let told = told.map(|it| (it.probe.as_str(), it.outcome.as_str(), it.took_ms));
+        assert_eq!(probes, told.collect::<Vec<_>>(), "{id}");
+    }
+}
+
+#[test]
+fn what_is_kept_of_a_resource_says_the_same_as_its_detail() {
+    let mut bench = Bench::new();
+    bench.gpus = 2;
+    bench.set(metric::FILESYSTEM_USED, "/", 97.0);
+    bench.collects(3);
+    says_the_same(&bench, 3);
+    let of_now = view::node_details(
+        &bench.resource,
+        &unjudged(&bench),
+        &bench.observation(),
+        Duration::ZERO,
+    );
+    let metrics = |detail: &ResourceDetail| -> Vec<(String, String)> {
+        let readings = detail.readings.iter();
+        readings.map(|it| (it.metric.clone(), it.instance.clone())).collect()
+    };
+    let node = bench.node();
+    assert!(!node.readings.is_empty());
+    assert_eq!(metrics(&node), metrics(&of_now[0]), "no column of the verdict among them");
+
+    bench.hands.advance(Duration::from_secs(60));
+    bench.judge.notice_silence(Duration::from_secs(3600), DEADLINE);
+    bench.judge.publish();
+    assert!(bench.node().summary.stale.is_some());
+    assert_eq!(bench.node().checks, node.checks, "the last ones, marked as old");
+    says_the_same(&bench, 3);
+    bench.collect();
+    says_the_same(&bench, 3);
+}
+
+/// A verdict that does not count.
+fn unjudged(bench: &Bench) -> sickbay_engine::Assessment {
+    let mut memory = NodeMemory::default();
+    assess(&bench.judge.policy, &mut memory, &bench.observation())
+}
+
+#[test]
+fn a_large_fleet_is_saved_little_by_little() {
+    let (count, step) = (150_u32, Duration::from_millis(200));
+    let mut bench = Bench::new();
+    let ids: Vec<_> =
+        (0..count).map(|n| ResourceId::node(&format!("n{n}")).expect("an id")).collect();
+    let mut saved = 0;
+    for round in 0..12 {
+        for id in &ids {
+            bench.hands.advance(step);
+            bench.resource.id = id.clone();
+            let observation = bench.observation();
+            bench.judge.apply(&bench.resource, &observation, false);
+            saved += if round > 2 { bench.judge.pending.batch.states.len() } else { 0 };
+            bench.judge.publish();
+        }
+    }
+    let seconds = (step * count * 9).as_secs_f64();
+    assert!(saved > 0 && saved as f64 <= seconds / 0.5, "{saved} in {seconds} s");
+    let now = bench.clock.monotonic();
+    for (id, node) in &bench.judge.nodes {
+        let age = now - node.last_saved.expect("saved");
+        assert!(age < Duration::from_secs(150), "{id} was saved {age:?} ago");
+    }
 }

@@ -6,7 +6,9 @@ use sickbay_engine::{Breaker, BreakerState};
 use sickbay_model::{Kind, Level, NodeOrigin, ResourceId, Timestamp};
 use sickbay_wire::v1;
 
+use super::count_gpus;
 use crate::fleet::{FleetSnapshot, NodeEntry};
+use crate::known::KnownResource;
 
 /// What is said of a node of which nothing is known yet.
 const NOT_COLLECTED: &str = "not collected yet";
@@ -40,18 +42,38 @@ pub fn watched_node(id: &ResourceId, entry: &NodeEntry) -> v1::NodeView {
     }
 }
 
+/// What a node's line in the fleet is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeLine<'a> {
+    summary: &'a v1::ResourceSummary,
+    gpus: u32,
+    active: bool,
+}
+
+impl<'a> From<&'a v1::ResourceDetail> for NodeLine<'a> {
+    fn from(detail: &'a v1::ResourceDetail) -> Self {
+        Self { summary: &detail.summary, gpus: count_gpus(detail), active: detail.active }
+    }
+}
+
+impl<'a> From<&'a KnownResource> for NodeLine<'a> {
+    fn from(known: &'a KnownResource) -> Self {
+        Self { summary: &known.summary, gpus: known.gpus, active: known.active }
+    }
+}
+
 /// A node in one line: what was judged of it, and how it is watched. A node without a verdict is
 /// unknown.
 #[must_use]
 pub fn fleet_node(
     id: &ResourceId,
-    detail: Option<&v1::ResourceDetail>,
+    line: Option<NodeLine<'_>>,
     entry: Option<&NodeEntry>,
 ) -> v1::FleetNode {
     let breaker = entry.and_then(|entry| entry.breaker.as_ref());
     let breaker = breaker.map(|breaker| breaker.state().as_str().to_owned());
     let definition = entry.and_then(|entry| entry.definition.as_deref());
-    let Some(detail) = detail else {
+    let Some(NodeLine { summary, gpus, active }) = line else {
         return v1::FleetNode {
             id: id.to_string(),
             display_name: id.name().to_owned(),
@@ -70,8 +92,6 @@ pub fn fleet_node(
             active: false,
         };
     };
-    let summary = &detail.summary;
-    let gpus = detail.children.iter().filter(|child| child.starts_with("gpu/")).count();
     v1::FleetNode {
         id: summary.id.clone(),
         display_name: summary.display_name.clone(),
@@ -89,8 +109,8 @@ pub fn fleet_node(
             .clone()
             .or_else(|| definition.and_then(|it| parent_of(it.parent.as_deref()))),
         breaker,
-        gpus: u32::try_from(gpus).unwrap_or(u32::MAX),
-        active: detail.active,
+        gpus,
+        active,
     }
 }
 
@@ -101,7 +121,7 @@ fn parent_of(name: Option<&str>) -> Option<String> {
 /// The nodes among the resources. They stand together: ids sort by kind.
 pub(crate) fn shown_nodes(
     snapshot: &FleetSnapshot,
-) -> impl Iterator<Item = (&ResourceId, &Arc<v1::ResourceDetail>)> {
+) -> impl Iterator<Item = (&ResourceId, &Arc<KnownResource>)> {
     // No name's first byte sorts before this one.
     let first = ResourceId::node("-").ok();
     let all = first.map(|first| snapshot.resources.range(first..));

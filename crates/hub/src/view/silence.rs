@@ -8,7 +8,7 @@ use sickbay_engine::{Policy, Silenced, unknown_assessment};
 use sickbay_model::{Frame, Level, Observation, Resource, ResourceId, Timestamp};
 use sickbay_wire::v1;
 
-use super::node_detail;
+use super::Drawn;
 
 /// What is shown of a resource once its node fell silent: its last checks, marked as old, and no
 /// verdict drawn from them.
@@ -16,13 +16,7 @@ use super::node_detail;
 pub fn silenced(last: &v1::ResourceDetail, silenced: &Silenced) -> v1::ResourceDetail {
     let reason = &silenced.reason;
     let mut detail = last.clone();
-    let summary = &mut detail.summary;
-    summary.level = Level::Unknown;
-    summary.since = silenced.since;
-    summary.score = None;
-    summary.ready = summary.ready.map(|_| false);
-    summary.headline = format!("Cannot be judged: {reason}.");
-    summary.stale = Some(reason.clone());
+    silence_summary(&mut detail.summary, silenced);
     detail.score_card.score = None;
     detail.score_card.level = Level::Unknown;
     detail.score_card.unknown_reason = Some(reason.clone());
@@ -38,6 +32,17 @@ pub fn silenced(last: &v1::ResourceDetail, silenced: &Silenced) -> v1::ResourceD
         }
     }
     detail
+}
+
+/// A resource in one line once its node fell silent.
+pub(crate) fn silence_summary(summary: &mut v1::ResourceSummary, silenced: &Silenced) {
+    let reason = &silenced.reason;
+    summary.level = Level::Unknown;
+    summary.since = silenced.since;
+    summary.score = None;
+    summary.ready = summary.ready.map(|_| false);
+    summary.headline = format!("Cannot be judged: {reason}.");
+    summary.stale = Some(reason.clone());
 }
 
 /// What is shown of a node that was never collected.
@@ -56,7 +61,7 @@ pub fn never_collected(
     };
     let assessment = unknown_assessment(policy, node, at, reason);
     let observation = empty_observation(node, at);
-    let mut detail = node_detail(&resource, &assessment, &observation, Duration::ZERO);
+    let mut detail = Drawn::of(&resource, &assessment, &observation, Duration::ZERO).node_detail();
     detail.summary.last_check = None;
     (detail.inventory, detail.processes) = (None, None);
     detail

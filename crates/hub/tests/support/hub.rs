@@ -11,7 +11,7 @@ use sickbay_hub::api::{self, ApiContext};
 use sickbay_hub::server::{self, HttpCounters, ServeOptions, tls};
 use sickbay_hub::{
     Change, Command, CommandError, Commands, ConfigState, Fleet, FleetPublisher, FleetSnapshot,
-    HubStatusSource, Limits, ListenSettings, NodeEntry, TlsSettings,
+    HubStatusSource, KnownResource, Limits, ListenSettings, NodeEntry, TlsSettings,
 };
 use sickbay_model::{Event, EventId, EventKind, Frame, Level, ResourceId, Timestamp};
 use sickbay_runtime::{Clock, Shutdown, Supervisor};
@@ -118,11 +118,11 @@ impl TestHub {
     /// Publishes a resource, as the monitor loop does.
     pub(crate) fn put(&self, detail: ResourceDetail) {
         let id: ResourceId = detail.summary.id.parse().expect("an id");
-        let detail = Arc::new(detail);
-        let change = Change::Resource(Arc::clone(&detail));
+        let known = Arc::new(KnownResource::from(detail));
+        let change = Change::Resource(Arc::clone(&known));
         self.publisher.lock().expect("no panic").publish(
             |next| {
-                next.resources.insert(id, detail);
+                next.resources.insert(id, known);
             },
             [change],
         );

@@ -96,7 +96,7 @@ impl Answer {
     pub(crate) fn row(&self) -> Option<FleetNode> {
         let node = self.details.first()?;
         // Nobody's breaker is behind a look of our own.
-        Some(view::fleet_node(&node.summary.id.parse().ok()?, Some(node), None))
+        Some(view::fleet_node(&node.summary.id.parse().ok()?, Some(node.into()), None))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use sickbay_hub::{FleetSnapshot, view};
 use sickbay_model::Kind;
@@ -51,16 +52,17 @@ pub(crate) fn findings(context: &Context, snapshot: &FleetSnapshot) -> String {
         }
         let entry = snapshot.nodes.get(id).map(|entry| &**entry);
         if entry.is_some_and(|entry| entry.definition.is_some()) {
-            others.push(view::fleet_node(id, Some(node), entry));
+            others.push(view::fleet_node(id, Some((&**node).into()), entry));
             continue;
         }
+        let node = node.detail();
         let gpus: Vec<ResourceDetail> = node
             .children
             .iter()
             .filter_map(|id| snapshot.resources.get(&id.parse().ok()?))
-            .map(|detail| (**detail).clone())
+            .map(|known| Arc::unwrap_or_clone(known.detail()))
             .collect();
-        text.push_str(&found(context, node, &gpus));
+        text.push_str(&found(context, &node, &gpus));
     }
     if !others.is_empty() {
         text.push_str(&over_ssh(context, others));

@@ -32,14 +32,19 @@ pub async fn until_ready(status: &HubStatusSource, stop: &CancellationToken) -> 
     true
 }
 
-/// Whether every node was looked at often enough to be judged in full: some readings are
-/// differences, and some probes take a while.
+/// Whether every node was looked at often enough to be judged: the hub's own machine in full (some
+/// readings are differences, and some probes take a while), the others once.
 #[must_use]
 pub fn is_settled(snapshot: &FleetSnapshot) -> bool {
     let mut nodes =
-        snapshot.resources.values().filter(|detail| detail.summary.kind == Kind::Node).peekable();
+        snapshot.resources.iter().filter(|(_, known)| known.summary.kind == Kind::Node).peekable();
     nodes.peek().is_some()
-        && nodes.all(|node| {
+        && nodes.all(|(id, known)| {
+            let entry = snapshot.nodes.get(id);
+            if entry.is_some_and(|entry| entry.definition.is_some()) {
+                return known.summary.last_check.is_some();
+            }
+            let node = known.detail();
             let probed = |name: &str| node.probes.iter().any(|probe| probe.probe == name);
             let cpu = node.readings.iter().any(|reading| reading.metric == "cpu_used_percent");
             probed("latency") && probed("torch") && cpu

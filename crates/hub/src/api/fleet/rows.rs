@@ -3,17 +3,18 @@
 //! A line is made anew only when its node was judged anew or its breaker moved: an answer about ten
 //! thousand nodes is then mostly copying. Made when somebody asks, not when something changes.
 //!
-//! What must hold: no line keeps the detail alive that it was made from (details are large, and
-//! nobody may ask again for days).
+//! What must hold: no line keeps alive what it was made from (that is large, and nobody may ask again
+//! for days).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use sickbay_engine::BreakerState;
 use sickbay_model::ResourceId;
-use sickbay_wire::v1::{FleetNode, FleetTotals, FleetView, ResourceDetail, SystemScore};
+use sickbay_wire::v1::{FleetNode, FleetTotals, FleetView, SystemScore};
 
 use crate::fleet::{FleetSnapshot, NodeEntry};
+use crate::known::KnownResource;
 use crate::view;
 
 /// Values of one label that are counted by name: those that most nodes have.
@@ -35,17 +36,17 @@ pub(in crate::api) struct Row {
     /// What a search looks at, in lower case.
     pub(in crate::api) searched: Box<str>,
     /// What it was made from.
-    detail: Option<Weak<ResourceDetail>>,
+    detail: Option<Weak<KnownResource>>,
     entry: Option<Arc<NodeEntry>>,
 }
 
 impl Row {
     fn new(
         id: &ResourceId,
-        detail: Option<&Arc<ResourceDetail>>,
+        detail: Option<&Arc<KnownResource>>,
         entry: Option<&Arc<NodeEntry>>,
     ) -> Self {
-        let node = view::fleet_node(id, detail.map(|it| &**it), entry.map(|it| &**it));
+        let node = view::fleet_node(id, detail.map(|it| (&**it).into()), entry.map(|it| &**it));
         let json = serde_json::to_string(&node).unwrap_or_else(|error| {
             tracing::error!(node = %id, %error, "its line cannot be written");
             "null".to_owned()
@@ -73,7 +74,7 @@ impl Row {
     }
 
     /// Whether it was made from these.
-    fn is_of(&self, detail: Option<&Arc<ResourceDetail>>, entry: Option<&Arc<NodeEntry>>) -> bool {
+    fn is_of(&self, detail: Option<&Arc<KnownResource>>, entry: Option<&Arc<NodeEntry>>) -> bool {
         // A weak pointer keeps its address from being used again.
         let same_detail = match (&self.detail, detail) {
             (Some(ours), Some(theirs)) => std::ptr::eq(ours.as_ptr(), Arc::as_ptr(theirs)),
@@ -135,6 +136,11 @@ impl Rows {
         let mut before = self.all.iter().peekable();
         let mut labels_changed = false;
         each_node(snapshot, |id, detail, entry| {
+            // What it is made from belongs to one node alone: no need to compare names.
+            if let Some(row) = before.next_if(|row| row.is_of(detail, entry)) {
+                all.push(Arc::clone(row));
+                return;
+            }
             while before.next_if(|row| row.id < *id).is_some() {
                 labels_changed = true;
             }
@@ -175,7 +181,7 @@ impl Rows {
 /// Every watched node and every node of which something is shown, by id.
 fn each_node<'s>(
     snapshot: &'s FleetSnapshot,
-    mut visit: impl FnMut(&'s ResourceId, Option<&'s Arc<ResourceDetail>>, Option<&'s Arc<NodeEntry>>),
+    mut visit: impl FnMut(&'s ResourceId, Option<&'s Arc<KnownResource>>, Option<&'s Arc<NodeEntry>>),
 ) {
     let mut details = view::shown_nodes(snapshot).peekable();
     let mut entries = snapshot.nodes.iter().peekable();
@@ -261,11 +267,11 @@ mod tests {
         ResourceId::node(name).expect("an id")
     }
 
-    fn detail(name: &str, rack: &str) -> Arc<ResourceDetail> {
+    fn detail(name: &str, rack: &str) -> Arc<KnownResource> {
         let policy = Policy::default();
         let mut detail = view::never_collected(&policy, &id(name), Timestamp::EPOCH, "a test");
         detail.summary.labels.insert("rack".to_owned(), rack.to_owned());
-        Arc::new(detail)
+        Arc::new(detail.into())
     }
 
     fn snapshot(revision: u64) -> FleetSnapshot {

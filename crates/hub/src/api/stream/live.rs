@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::response::sse::Event as Frame;
 use sickbay_model::{EventId, ResourceId};
 use sickbay_store::{EventQuery, Store};
-use sickbay_wire::v1::{EventView, ResourceDetail};
+use sickbay_wire::v1::EventView;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -21,6 +21,7 @@ use crate::api::fleet::Row;
 use crate::api::shown::Shown;
 use crate::api::{ApiContext, events, stored};
 use crate::fleet::{Change, ViewerGuard};
+use crate::known::KnownResource;
 use crate::server::HttpCounters;
 
 /// How often the hub's own status is sent.
@@ -33,7 +34,7 @@ const REPLAY_BATCH: usize = 200;
 /// A message that waits. What is large is shared until it is written.
 enum Waiting {
     Frame(Frame),
-    Resource(Arc<ResourceDetail>),
+    Resource(Arc<KnownResource>),
     Row(Arc<Row>),
 }
 
@@ -49,7 +50,7 @@ pub(super) struct Live {
     /// Written before anything new is looked for; at most one snapshot or one batch of events.
     waiting: VecDeque<Waiting>,
     /// What the client was told, so that it can be told what is gone and what differs.
-    known: BTreeMap<ResourceId, Weak<ResourceDetail>>,
+    known: BTreeMap<ResourceId, Weak<KnownResource>>,
     /// The last event that was sent or skipped; later ones are sent, in order.
     last_event: Option<EventId>,
     /// The last event before the stream began: where a client that named none starts from.
@@ -158,10 +159,10 @@ impl Live {
 
     fn take(&mut self, change: &Change) {
         match change {
-            Change::Resource(detail) => {
-                let id = detail.summary.id.parse().ok();
+            Change::Resource(known) => {
+                let id = known.summary.id.parse().ok();
                 if let Some(id) = id.filter(|id| self.scope.details(id)) {
-                    self.tell_of(&id, detail);
+                    self.tell_of(&id, known);
                 }
             }
             Change::Removed(id) => {
@@ -173,9 +174,9 @@ impl Live {
         }
     }
 
-    fn tell_of(&mut self, id: &ResourceId, detail: &Arc<ResourceDetail>) {
-        self.known.insert(id.clone(), Arc::downgrade(detail));
-        self.waiting.push_back(Waiting::Resource(Arc::clone(detail)));
+    fn tell_of(&mut self, id: &ResourceId, known: &Arc<KnownResource>) {
+        self.known.insert(id.clone(), Arc::downgrade(known));
+        self.waiting.push_back(Waiting::Resource(Arc::clone(known)));
     }
 
     /// Sends a live event, once, after those that were missed before it.
@@ -267,11 +268,11 @@ impl Live {
             self.known.remove(id);
             self.push("removed", id);
         }
-        for (id, detail) in &snapshot.resources {
+        for (id, known) in &snapshot.resources {
             // A weak pointer keeps its address from being used again.
-            let told = self.known.get(id).is_some_and(|it| it.as_ptr() == Arc::as_ptr(detail));
+            let told = self.known.get(id).is_some_and(|it| it.as_ptr() == Arc::as_ptr(known));
             if !told && self.scope.details(id) {
-                self.tell_of(id, detail);
+                self.tell_of(id, known);
             }
         }
     }
@@ -299,10 +300,10 @@ impl Live {
         match waiting {
             Waiting::Frame(frame) => Some(frame),
             Waiting::Row(row) => Some(Frame::default().event("fleet_node").data(&*row.json)),
-            Waiting::Resource(detail) => {
-                let id = detail.summary.id.parse().ok()?;
+            Waiting::Resource(known) => {
+                let id = known.summary.id.parse().ok()?;
                 let snapshot = self.context.shared.fleet.snapshot();
-                frame("resource", &Shown::new(&id, &detail, &snapshot))
+                frame("resource", &Shown::new(&id, &known.detail(), &snapshot))
             }
         }
     }

@@ -36,7 +36,7 @@ impl Fleet {
         let mut detail = view::never_collected(&Policy::default(), &id, at, "a test");
         detail.summary.level = level;
         detail.summary.last_check = Some(Timestamp::from_unix_ms(at_ms));
-        self.snapshot.resources.insert(id, Arc::new(detail));
+        self.snapshot.resources.insert(id, Arc::new(detail.into()));
         self.snapshot.revision += 1;
     }
 
