@@ -206,13 +206,14 @@ fn bound(limits: Places, targets: &[Sim]) -> Duration {
     let in_group = |group: &String| targets.iter().filter(|sim| sim.group == *group).count();
     let longest_line = groups.iter().map(|group| in_group(group)).max().unwrap_or(0);
     let slowest = targets.iter().map(|sim| sim.takes).max().unwrap_or_default();
-    let each_may = if targets.iter().any(|sim| sim.opens) {
-        limits.openings.min(limits.collections)
-    } else {
-        limits.collections
-    };
     // In one round a group is given its part of the places, and at least one every `groups` places.
-    let rounds = (longest_line * groups.len().max(2)).div_ceil(each_may) + 2;
+    // Who opens a session may wait for a place behind all others, and then for an opening; that one
+    // is left unused as long as older ones with a session go first.
+    let all = longest_line * groups.len().max(2);
+    let for_places = all.div_ceil(limits.collections);
+    let for_openings =
+        if targets.iter().any(|sim| sim.opens) { all.div_ceil(limits.openings) } else { 0 };
+    let rounds = for_places + 2 * for_openings + 2;
     slowest * u32::try_from(rounds).expect("small")
 }
 
