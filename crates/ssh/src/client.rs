@@ -5,13 +5,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
-use russh::keys::PublicKeyOrCertificate;
+use russh::keys::{PublicKey, PublicKeyOrCertificate};
 use russh::{Channel, ChannelId};
 use sickbay_model::ProbeError;
 
 use crate::files::{KeptFiles, PreparedHop};
 use crate::inbox::{Delivered, End, Inboxes};
 use crate::known_hosts::{self, Verdict, append};
+use crate::route::TrustRules;
 use crate::trouble;
 
 /// What became of a session, for its error messages.
@@ -77,36 +78,15 @@ async fn is_trusted(
     offered: &PublicKeyOrCertificate,
 ) -> Result<(), ProbeError> {
     let rules = &hop.hop.trust;
-    let verdict = known_hosts::check(&hop.known_hosts, rules, offered, files.now_unix_s());
+    let mut verdict = known_hosts::check(&hop.known_hosts, rules, offered, files.now_unix_s());
     let place = hop.hop.place();
     let key = offered.public_key();
     let offer = format!("{} {}", key.algorithm(), known_hosts::fingerprint(&key));
+    if verdict == Verdict::Unknown && rules.accept_new {
+        verdict = accept(rules, &files, key, &place, &offer).await?;
+    }
     match verdict {
         Verdict::Known => Ok(()),
-        Verdict::Unknown if rules.accept_new => {
-            let Some(file) = rules.writable.clone() else {
-                return Err(trouble::untrusted(format!(
-                    "the key of {place} is new and there is no file of known hosts to write it to"
-                )));
-            };
-            let (name, hash, written_to) = (rules.name.clone(), rules.hash, file.clone());
-            let written =
-                tokio::task::spawn_blocking(move || append::append(&written_to, &name, &key, hash));
-            match written.await {
-                Ok(Ok(())) => {
-                    tracing::info!("accepted the new host key of {place}: {offer}");
-                    files.forget_known_hosts(&file);
-                    Ok(())
-                }
-                Ok(Err(error)) => Err(trouble::untrusted(format!(
-                    "the new key of {place} ({offer}) cannot be written to {}: {error}",
-                    file.display()
-                ))),
-                Err(_) => Err(trouble::untrusted(format!(
-                    "the new key of {place} ({offer}) was not written: we are shutting down"
-                ))),
-            }
-        }
         Verdict::Unknown => {
             let by_config = if rules.strict { " (StrictHostKeyChecking yes)" } else { "" };
             Err(trouble::advise(
@@ -136,6 +116,39 @@ async fn is_trusted(
         Verdict::BadCertificate(why) => {
             Err(trouble::untrusted(format!("the host certificate of {place} is not good: {why}")))
         }
+    }
+}
+
+/// Writes a new key down, unless the file says something else of the host by now.
+async fn accept(
+    rules: &TrustRules,
+    files: &KeptFiles,
+    key: PublicKey,
+    place: &str,
+    offer: &str,
+) -> Result<Verdict, ProbeError> {
+    let Some(file) = rules.writable.clone() else {
+        return Err(trouble::untrusted(format!(
+            "the key of {place} is new and there is no file of known hosts to write it to"
+        )));
+    };
+    let (rules, written_to) = (rules.clone(), file.clone());
+    let written = tokio::task::spawn_blocking(move || append::append(&written_to, &rules, &key));
+    match written.await {
+        Ok(Ok(verdict)) => {
+            files.forget_known_hosts(&file);
+            if verdict == Verdict::Known {
+                tracing::info!("accepted the new host key of {place}: {offer}");
+            }
+            Ok(verdict)
+        }
+        Ok(Err(error)) => Err(trouble::untrusted(format!(
+            "the new key of {place} ({offer}) cannot be written to {}: {error}",
+            file.display()
+        ))),
+        Err(_) => Err(trouble::untrusted(format!(
+            "the new key of {place} ({offer}) was not written: we are shutting down"
+        ))),
     }
 }
 
@@ -224,7 +237,7 @@ impl Handler for Client {
             DisconnectReason::Error(russh::Error::KeepaliveTimeout) => {
                 "it no longer answered".to_owned()
             }
-            DisconnectReason::Error(error) => error.to_string(),
+            DisconnectReason::Error(error) => trouble::printable(error.to_string().as_bytes()),
         };
         self.fate.set(|known| known.ended = Some(why));
         Ok(())

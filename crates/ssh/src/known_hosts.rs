@@ -197,6 +197,9 @@ pub(crate) fn check(
     offered: &PublicKeyOrCertificate,
     now_unix_s: u64,
 ) -> Verdict {
+    if let Some(place) = revoked(files, rules, offered) {
+        return Verdict::Revoked(place);
+    }
     let key = offered.public_key();
     let key = key.key_data();
     let mut other: Option<(Place, String)> = None;
@@ -206,9 +209,6 @@ pub(crate) fn check(
         for line in file.for_host(&rules.name) {
             let Some(stored) = line.key() else { continue };
             match line.marker {
-                Some(Marker::Revoked) if is_revoked(&stored, offered) => {
-                    return Verdict::Revoked(file.place(line));
-                }
                 Some(Marker::Revoked) => {}
                 Some(Marker::Authority) => authorities.push(stored.fingerprint(HashAlg::Sha256)),
                 None if stored.key_data() == key => known = true,
@@ -244,6 +244,24 @@ pub(crate) fn check(
 fn holds(files: &[Arc<KnownHosts>], name: &str, key: &ssh_key::public::KeyData) -> bool {
     files.iter().flat_map(|file| file.for_host(name)).any(|line| {
         line.marker.is_none() && line.key().is_some_and(|stored| stored.key_data() == key)
+    })
+}
+
+/// Where a key is revoked, for the host with its port or without: what counts without the port as
+/// known counts so as revoked.
+fn revoked(
+    files: &[Arc<KnownHosts>],
+    rules: &TrustRules,
+    offered: &PublicKeyOrCertificate,
+) -> Option<Place> {
+    let names = [Some(rules.name.as_str()), rules.name_without_port.as_deref()];
+    files.iter().find_map(|file| {
+        let mut lines = names.into_iter().flatten().flat_map(|name| file.for_host(name));
+        let is_it = |line: &&Line| {
+            line.marker == Some(Marker::Revoked)
+                && line.key().is_some_and(|stored| is_revoked(&stored, offered))
+        };
+        lines.find(is_it).map(|line| file.place(line))
     })
 }
 

@@ -1,10 +1,10 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use russh::keys::{Algorithm, PrivateKey, PublicKey};
 
-use super::{KnownHosts, Verdict, append::append, check, known_types};
+use super::{KnownHosts, Verdict, append, check, known_types};
 use crate::route::TrustRules;
 
 fn key() -> PublicKey {
@@ -30,6 +30,12 @@ fn rules(host: &str, port: u16) -> TrustRules {
         strict: false,
         hash: false,
     }
+}
+
+/// Accepts a key under a name as it would be written.
+fn add(file: &Path, name: &str, key: &PublicKey, hash: bool) -> std::io::Result<Verdict> {
+    let rules = TrustRules { name: name.to_owned(), hash, ..rules("", 22) };
+    append::append(file, &rules, key)
 }
 
 fn files(text: &str) -> [Arc<KnownHosts>; 1] {
@@ -77,6 +83,8 @@ fn hosts_are_known_unknown_or_changed() {
         // Revoked comes first, wherever it stands.
         (format!("a {k}\n@revoked * {k}\n"), "a", 22, "revoked k:2"),
         (format!("a {k}\n@revoked * {o}\n"), "a", 22, "known"),
+        (format!("a {k}\n@revoked a {k}\n"), "a", 7, "revoked k:2"),
+        (format!("@revoked a {k}\n"), "a", 7, "revoked k:1"),
         // Lines that cannot be understood permit nothing.
         (format!("@odd a {k}"), "a", 22, "unknown"),
         ("a ssh-ed25519 AAAA".to_owned(), "a", 22, "unknown"),
@@ -93,7 +101,7 @@ fn hashed_names_are_those_of_openssh() {
     let ours = key();
     let directory = tempfile::tempdir().expect("directory");
     let file = directory.path().join("known_hosts");
-    append(&file, "gpu-1", &ours, true).expect("written");
+    add(&file, "gpu-1", &ours, true).expect("written");
     let text = std::fs::read_to_string(&file).expect("read");
     assert!(text.starts_with("|1|") && !text.contains("gpu-1"), "{text}");
     assert_eq!(verdict(&text, "gpu-1", 22, &ours), "known");
@@ -135,8 +143,8 @@ fn accepted_keys_are_written_once_and_whole() {
     let directory = tempfile::tempdir().expect("directory");
     let file = directory.path().join("new/.ssh/known_hosts");
     let (first, second) = (key(), key());
-    append(&file, "a", &first, false).expect("written");
-    append(&file, "a", &first, false).expect("written");
+    add(&file, "a", &first, false).expect("written");
+    add(&file, "a", &first, false).expect("written");
     let mode =
         |path: &std::path::Path| std::fs::metadata(path).expect("there").permissions().mode();
     assert_eq!(mode(&file) & 0o777, 0o600);
@@ -145,7 +153,7 @@ fn accepted_keys_are_written_once_and_whole() {
 
     // A last line without its end is not continued.
     std::fs::write(&file, format!("b {}", line(&second))).expect("written");
-    append(&file, "[a]:7", &first, false).expect("written");
+    add(&file, "[a]:7", &first, false).expect("written");
     let text = std::fs::read_to_string(&file).expect("read");
     assert_eq!(text, format!("b {}\n[a]:7 {}\n", line(&second), line(&first)));
 
@@ -153,7 +161,7 @@ fn accepted_keys_are_written_once_and_whole() {
     let names: Vec<String> = (0..32).map(|i| format!("n{i}")).collect();
     std::thread::scope(|scope| {
         for name in &names {
-            scope.spawn(|| append(&file, name, &first, false).expect("written"));
+            scope.spawn(|| add(&file, name, &first, false).expect("written"));
         }
     });
     let text = std::fs::read_to_string(&file).expect("read");
@@ -161,8 +169,50 @@ fn accepted_keys_are_written_once_and_whole() {
         assert_eq!(verdict(&text, name, 22, &first), "known", "{name}");
     }
     // A place that takes everything and keeps nothing is no error.
-    append(std::path::Path::new("/dev/null"), "a", &first, false).expect("written");
-    assert!(append(std::path::Path::new("/proc/x/y"), "a", &first, false).is_err());
+    add(std::path::Path::new("/dev/null"), "a", &first, false).expect("written");
+    assert!(add(std::path::Path::new("/proc/x/y"), "a", &first, false).is_err());
+}
+
+#[test]
+fn of_two_new_keys_of_one_host_the_second_is_a_change() {
+    let directory = tempfile::tempdir().expect("directory");
+    let (first, second) = (key(), key());
+    // Both were unknown when they were looked up.
+    for hash in [false, true] {
+        let file = directory.path().join(format!("known_hosts-{hash}"));
+        assert_eq!(add(&file, "a", &first, hash).expect("written"), Verdict::Known);
+        let text = std::fs::read_to_string(&file).expect("read");
+        let found = add(&file, "a", &second, hash).expect("read");
+        assert!(matches!(found, Verdict::Changed { .. }), "{found:?}");
+        assert_eq!(std::fs::read_to_string(&file).expect("read"), text);
+    }
+    let file = directory.path().join("revoked");
+    std::fs::write(&file, format!("@revoked * {}\n", line(&first))).expect("written");
+    let found = add(&file, "a", &first, false).expect("read");
+    assert!(matches!(found, Verdict::Revoked(_)), "{found:?}");
+}
+
+#[test]
+fn what_would_stand_for_other_hosts_is_not_written() {
+    let directory = tempfile::tempdir().expect("directory");
+    let file = directory.path().join("known_hosts");
+    for name in ["*", "n?", "a,b", "!a", "a b", "a\nb", "|1|x|y", "#a", "@revoked", "[*]:7", ""] {
+        let found = add(&file, name, &key(), false).expect_err(name);
+        assert_eq!(found.kind(), std::io::ErrorKind::InvalidInput, "{name:?}");
+    }
+    assert!(!file.exists());
+}
+
+#[test]
+fn a_file_that_somebody_keeps_locked_is_given_up() {
+    let directory = tempfile::tempdir().expect("directory");
+    let file = directory.path().join("known_hosts");
+    let held = std::fs::File::create(&file).expect("made");
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).expect("locked");
+    let found = add(&file, "a", &key(), false).expect_err("it is locked");
+    assert!(found.to_string().contains("another program keeps it locked"), "{found}");
+    drop(held);
+    assert_eq!(add(&file, "a", &key(), false).expect("written"), Verdict::Known);
 }
 
 proptest! {
