@@ -66,7 +66,7 @@ pub(crate) struct TrustRules {
 }
 
 impl Hop {
-    /// `user@host:port`, which is also what tells hops apart.
+    /// `user@host:port`, for a person: names of one address may differ in whom they trust.
     pub(crate) fn address(&self) -> String {
         format!("{}@{}", self.user, self.place())
     }

@@ -14,6 +14,7 @@ use crate::auth::Remembered;
 use crate::dial::MAX_LOOKUPS;
 use crate::files::{KeptFiles, Prepared, PreparedHop};
 use crate::known_hosts::{self, HOST_KEY_TYPES, KnownTypes};
+use crate::route::Hop;
 use crate::session::Session;
 use crate::{SshNode, SshSettings, trouble};
 
@@ -47,7 +48,8 @@ pub(crate) struct Shared {
     pub(crate) lookups: Arc<Semaphore>,
     readers: Arc<Semaphore>,
     protocols: Mutex<HashMap<KnownTypes, Arc<Protocol>>>,
-    jumps: Mutex<HashMap<String, Weak<Jump>>>,
+    /// By the whole way there: who trusts other keys, or logs in otherwise, has another session.
+    jumps: Mutex<HashMap<Vec<Hop>, Weak<Jump>>>,
 }
 
 /// A session that others are tunnelled through.
@@ -211,11 +213,10 @@ impl Shared {
         self: &Arc<Self>,
         jumps: &[PreparedHop],
     ) -> Result<Option<Through>, ProbeError> {
-        let mut chain = String::new();
+        let mut chain = Vec::new();
         let mut through: Option<Through> = None;
         for hop in jumps {
-            chain.push_str(&hop.hop.address());
-            chain.push('>');
+            chain.push(hop.hop.clone());
             let jump = self.jump(&chain);
             let via = through.take().map(|through| through.session);
             let session = jump.session(hop, via, self).await?;
@@ -224,14 +225,14 @@ impl Shared {
         Ok(through)
     }
 
-    fn jump(&self, chain: &str) -> Arc<Jump> {
+    fn jump(&self, chain: &[Hop]) -> Arc<Jump> {
         let mut jumps = self.jumps.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(jump) = jumps.get(chain).and_then(Weak::upgrade) {
             return jump;
         }
         jumps.retain(|_, jump| jump.strong_count() > 0);
         let jump = Arc::new(Jump::default());
-        jumps.insert(chain.to_owned(), Arc::downgrade(&jump));
+        jumps.insert(chain.to_vec(), Arc::downgrade(&jump));
         jump
     }
 }

@@ -100,3 +100,29 @@ async fn a_host_known_by_its_rsa_key_is_asked_for_that() {
     let found = refused(&Ssh::new(settings(&lab)), &target(&lab, server.port)).await;
     assert_eq!(found, "connected");
 }
+
+#[tokio::test]
+async fn a_jump_that_one_trusts_blindly_is_not_trusted_by_another() {
+    let lab = Lab::new();
+    let (gate, inner) = (lab.sshd(""), lab.sshd(""));
+    // Two names for one gate, at one address: whose key counts is not the same.
+    let config = format!(
+        "Host lax\n HostName 127.0.0.1\n Port {gate}\n StrictHostKeyChecking no\n \
+         UserKnownHostsFile {lax}\nHost strict\n HostName 127.0.0.1\n Port {gate}\n\
+         Host a\n ProxyJump lax\nHost b\n ProxyJump strict\n\
+         Host a b\n HostName 127.0.0.2\n Port {inner}\nHost *\n IdentityFile {key}\n",
+        gate = gate.port,
+        inner = inner.port,
+        lax = lab.path("lax").display(),
+        key = lab.path("user").display(),
+    );
+    let ssh = Ssh::new(settings(&lab));
+    write_home(&lab, "config", &config);
+    write_home(&lab, "known_hosts", &lab.known("127.0.0.2", &inner));
+    let to = |host: &str| SshTarget { host: host.to_owned(), ..SshTarget::default() };
+    let held = open(&ssh, &to("a")).await.map_err(|error| shown(&error)).expect("opens");
+    let found = refused(&ssh, &to("b")).await;
+    let expected = "untrusted: the host to jump over: the host key of 127.0.0.1";
+    assert!(found.starts_with(expected), "{found}");
+    assert!(held.0.is_alive());
+}
