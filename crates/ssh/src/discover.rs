@@ -74,4 +74,28 @@ mod tests {
         let error = discover(&settings).expect_err("a mistake");
         assert_eq!(error, format!("{}:1: Host without a name", file.display()));
     }
+
+    #[test]
+    fn a_config_that_others_may_write_is_not_used() {
+        use std::os::unix::fs::{PermissionsExt as _, chown};
+        let home = tempfile::tempdir().expect("directory");
+        let file = home.path().join("config");
+        std::fs::write(&file, "Host a\n").expect("written");
+        let settings = SshSettings { config_files: vec![file.clone()], ..SshSettings::default() };
+        for (mode, refused) in [(0o644, false), (0o666, true), (0o602, true), (0o664, false)] {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(&file, permissions).expect("set");
+            match discover(&settings) {
+                Ok(found) => assert!(!refused && found.len() == 1, "{mode:o}"),
+                Err(error) => {
+                    assert!(refused && error.contains("others may write it"), "{mode:o} {error}");
+                }
+            }
+        }
+        // Only root can try this.
+        if chown(&file, Some(12_345), None).is_ok() {
+            let error = discover(&settings).expect_err("a stranger's");
+            assert!(error.contains("it belongs to another user"), "{error}");
+        }
+    }
 }

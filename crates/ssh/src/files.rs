@@ -207,9 +207,26 @@ impl Stamp {
     }
 }
 
+/// Whoever may write a config chooses whose keys count. As with `ssh`, it has to be ours or root's;
+/// that a group may write it is left to who made the group.
+fn trusted(file: &std::fs::File) -> std::io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = file.metadata()?;
+    let (owner, mode) = (metadata.uid(), metadata.mode());
+    if mode & 0o002 != 0 && metadata.is_file() {
+        let what = format!("others may write it (mode {:04o}): chmod go-w it", mode & 0o7777);
+        return Err(std::io::Error::other(what));
+    }
+    if owner != 0 && owner != rustix::process::geteuid().as_raw() {
+        return Err(std::io::Error::other("it belongs to another user, who could change it"));
+    }
+    Ok(())
+}
+
 fn read_config(settings: &SshSettings) -> Result<Config, ConfigError> {
     let read = |path: &Path| match std::fs::File::open(path) {
         Ok(file) => {
+            trusted(&file)?;
             let mut bytes = Vec::new();
             // One byte more than is taken shows that there is more.
             file.take(crate::config::MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;

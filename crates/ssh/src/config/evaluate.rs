@@ -75,7 +75,7 @@ struct Raw {
     identity_files: Vec<(String, Position)>,
     identities_only: Option<bool>,
     identity_agent: Placed<String>,
-    proxy_jump: Option<String>,
+    proxy_jump: Placed<String>,
     proxy_command: Option<Option<Position>>,
     user_known_hosts: Placed<Vec<String>>,
     global_known_hosts: Placed<Vec<String>>,
@@ -157,7 +157,9 @@ impl Raw {
             Keyword::IdentityAgent => {
                 first(&mut self.identity_agent, || Ok((value.clone(), position.clone())))
             }
-            Keyword::ProxyJump => first(&mut self.proxy_jump, || Ok(value.clone())),
+            Keyword::ProxyJump => {
+                first(&mut self.proxy_jump, || Ok((value.clone(), position.clone())))
+            }
             Keyword::ProxyCommand => first(&mut self.proxy_command, || {
                 Ok((!value.eq_ignore_ascii_case("none")).then(|| position.clone()))
             }),
@@ -216,7 +218,10 @@ impl Raw {
             identity_files,
             identities_only: self.identities_only,
             identity_agent,
-            proxy_jump: self.proxy_jump,
+            proxy_jump: match &self.proxy_jump {
+                Some((jump, position)) => Some(names.jump(jump, position)?),
+                None => None,
+            },
             proxy_command: self.proxy_command.flatten(),
             user_known_hosts: names.paths(self.user_known_hosts.as_ref())?,
             global_known_hosts: names.paths(self.global_known_hosts.as_ref())?,
@@ -277,7 +282,7 @@ fn strict(value: &str, position: &Position) -> Result<Strict, ConfigError> {
     }
 }
 
-/// What `%` stands for in paths.
+/// What `%` stands for in paths and jumps.
 struct Names<'a> {
     home: Option<&'a Path>,
     original: &'a str,
@@ -308,6 +313,17 @@ impl Names<'_> {
             None if expanded == "~" => home()?.to_owned(),
             // As with `ssh`, beside where it was started; here: the home, which does not move.
             None => self.home.map_or_else(|| PathBuf::from(&expanded), |home| home.join(&expanded)),
+        })
+    }
+
+    /// A jump may hold fewer tokens than a path.
+    fn jump(&self, value: &str, position: &Position) -> Result<String, ConfigError> {
+        expand(value, position, |token| match token {
+            'h' => Some(self.host.to_owned()),
+            'n' => Some(self.original.to_owned()),
+            'p' => Some(self.port.to_string()),
+            'r' => Some(self.remote_user.to_owned()),
+            _ => None,
         })
     }
 

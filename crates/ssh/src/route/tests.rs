@@ -34,7 +34,8 @@ fn ways_go_over_the_hosts_that_are_written() {
         Host many\n ProxyJump one,you@two:7,[::1]:8\nHost plain\n ProxyJump none\n\
         Host command\n ProxyCommand nc %h %p\nHost both\n ProxyCommand nc\n ProxyJump gate2\n\
         Host circle\n ProxyJump circle\nHost odd\n ProxyJump a@:x\nHost uri\n ProxyJump ssh://u@h:9\n\
-        Host wrong\n Port x\n";
+        Host wrong\n Port x\nHost tokens\n User x\n HostName %n.lan\n ProxyJump %r@gate-%n:2%p\n\
+        Host zone\n ProxyJump fe80::1%eth0\n";
     for (host, expected) in [
         ("a", "me@outer:2222 > jumper@10.0.0.1:22 > me@a:22"),
         ("many", "me@one:22 > you@two:7 > me@[::1]:8 > me@many:22"),
@@ -50,6 +51,11 @@ fn ways_go_over_the_hosts_that_are_written() {
         (
             "wrong",
             "the SSH config has a mistake: /config:23: Port \"x\" is no number from 1 to 65535",
+        ),
+        ("tokens", "x@gate-tokens:222 > x@tokens.lan:22"),
+        (
+            "zone",
+            "the SSH config has a mistake: /config:29: %e in \"fe80::1%eth0\" stands for nothing here",
         ),
         ("", "the node has no host to connect to"),
     ] {
