@@ -260,3 +260,50 @@ async fn many_nodes_behind_one_jump() {
         gate.sessions().is_empty() && inner.sessions().is_empty()
     });
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_hangs_in_the_kernel_holds_up_a_node_no_longer_than_it_lasts() {
+    let lab = Lab::new();
+    std::fs::create_dir(lab.path("bin")).expect("made");
+    let (mended, hanging) = (lab.path("mended"), lab.path("hanging"));
+    // Nobody's clock stands beside the reads from memory on the node: the channel is given up.
+    let head = format!(
+        "#!/bin/sh\ncase $* in *proc/stat*) [ -e {} ] || {{ echo $$ >>{}; exec sleep 600; }} ;; esac\n\
+         exec /usr/bin/head \"$@\"\n",
+        mended.display(),
+        hanging.display()
+    );
+    lab.script("bin/head", &head);
+    let shell = format!(
+        "#!/bin/sh\nexport PATH={}:$PATH\nexec /bin/sh -c \"$SSH_ORIGINAL_COMMAND\"\n",
+        lab.path("bin").display()
+    );
+    let shell = lab.script("shell", &shell);
+    let server = lab.sshd(&format!("ForceCommand {}", shell.display()));
+    let target = knows(&lab, &server);
+    let remote = sickbay_collect::remote::RemoteSettings {
+        probe_timeout: Duration::from_secs(2),
+        ..Default::default()
+    };
+    let ssh = Ssh::new(SshSettings { remote: remote.into(), ..settings(&lab) });
+    let mut node = node(&ssh, &target);
+    let start = tokio::time::Instant::now();
+    let observation = collect(&mut node).await;
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    // The machine answers; its kernel does not.
+    assert_eq!(reached(&observation), "answered");
+    let found = ended(&observation, &probe::CPU);
+    assert!(found.starts_with("late: ") && found.contains("did not answer within 3"), "{found}");
+    std::fs::write(&mended, "").expect("written");
+    let mut last = observation;
+    for _ in 0..100 {
+        last = collect(&mut node).await;
+        if ended(&last, &probe::CPU) == "answered" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert_reached(&last);
+    let pids = std::fs::read_to_string(&hanging).expect("it hung");
+    let _ = std::process::Command::new("kill").arg("-9").args(pids.split_whitespace()).output();
+}
