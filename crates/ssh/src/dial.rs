@@ -43,8 +43,9 @@ pub(crate) async fn dial(
         }
         Ok(Err((address, error))) => Err(refused(address, &error)),
         Err(_) => Err(trouble::unreachable(format!(
-            "no answer from {} within {limit:?}",
-            shown(&addresses)
+            "no answer from {} within {}",
+            shown(&addresses),
+            trouble::spoken(limit)
         ))),
     }
 }
@@ -73,7 +74,8 @@ async fn resolve(
         Ok(Some(found)) => found,
         Ok(None) => Err(std::io::Error::other("the lookup was interrupted")),
         Err(_) => {
-            let message = format!("the name {host} was not resolved within {limit:?}");
+            let message =
+                format!("the name {host} was not resolved within {}", trouble::spoken(limit));
             return Err(trouble::advise(
                 trouble::unreachable(message),
                 "check the name server of the machine that watches, or use an address",

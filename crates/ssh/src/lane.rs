@@ -86,7 +86,10 @@ pub(crate) async fn ask(
                 Ok(Err(Failure::NoShell(error))) => Outcome::NoShell(error),
                 Ok(_) => Outcome::Lost,
                 Err(_) => {
-                    let error = trouble::late(format!("{who} did not answer within {limit:?}"));
+                    let error = trouble::late(format!(
+                        "{who} did not answer within {}",
+                        trouble::spoken(limit)
+                    ));
                     match round_trip {
                         Some(_) => Outcome::Failed(error),
                         None => Outcome::Silent(error),

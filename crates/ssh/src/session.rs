@@ -86,7 +86,10 @@ impl Session {
                 return Err(fate.refused().unwrap_or_else(|| exchange_failed(&place, &error)));
             }
             None => {
-                let message = format!("{place} did not finish the key exchange within {limit:?}");
+                let message = format!(
+                    "{place} did not finish the key exchange within {}",
+                    trouble::spoken(limit)
+                );
                 return Err(trouble::unreachable(message));
             }
         };
@@ -95,7 +98,8 @@ impl Session {
             Some(Ok(())) => {}
             Some(Err(error)) => return Err(error),
             None => {
-                let message = format!("{place} did not finish the login within {limit:?}");
+                let message =
+                    format!("{place} did not finish the login within {}", trouble::spoken(limit));
                 return Err(trouble::unreachable(message));
             }
         }

@@ -88,7 +88,8 @@ impl Transport {
             }
             Err(_) => {
                 return Err(Unidentified::Other(trouble::unreachable(format!(
-                    "{place} takes the connection and then says nothing of SSH for {limit:?}{}",
+                    "{place} takes the connection and then says nothing of SSH for {}{}",
+                    trouble::spoken(limit),
                     quoted(&ahead)
                 ))));
             }

@@ -1,6 +1,7 @@
 //! Errors of a connection, as the probes report them: one clear state each.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use sickbay_model::{Advice, ProbeError, ProbeErrorKind};
 
@@ -41,6 +42,15 @@ pub(crate) fn advise(mut error: ProbeError, advice: impl Into<Cow<'static, str>>
     error
 }
 
+/// A limit, as a person would say it: what is left of a deadline has digits that mean nothing.
+pub(crate) fn spoken(limit: Duration) -> String {
+    match limit.as_secs_f64() {
+        seconds if seconds < 0.95 => format!("{} ms", limit.as_millis()),
+        seconds if (seconds - seconds.round()).abs() < 0.05 => format!("{seconds:.0} s"),
+        seconds => format!("{seconds:.1} s"),
+    }
+}
+
 /// Bytes of a stranger, bounded, in one line, without anything that a terminal would obey.
 pub(crate) fn printable(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
@@ -61,6 +71,15 @@ pub(crate) fn printable(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_are_spoken_without_digits_that_mean_nothing() {
+        for (ms, expected) in
+            [(9_889, "9.9 s"), (4_000, "4 s"), (2_996, "3 s"), (960, "1 s"), (200, "200 ms")]
+        {
+            assert_eq!(spoken(Duration::from_millis(ms)), expected);
+        }
+    }
 
     #[test]
     fn what_strangers_say_is_bounded_and_harmless() {

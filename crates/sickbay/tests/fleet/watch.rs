@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::world::Hub;
 
 /// How long anything may take that a machine under load does late.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Between two looks.
 const STEP: Duration = Duration::from_millis(50);
@@ -56,12 +56,7 @@ pub(crate) fn wait<T: std::fmt::Debug>(
 }
 
 /// Waits until a node's line is as wanted.
-pub(crate) fn wait_row(
-    hub: &Hub,
-    name: &str,
-    what: &str,
-    holds: impl Fn(&Value) -> bool,
-) -> Value {
+pub(crate) fn wait_row(hub: &Hub, name: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
     wait(hub, &format!("{name}: {what}"), || row(hub, name), holds)
 }
 

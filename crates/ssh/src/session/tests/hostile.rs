@@ -65,7 +65,7 @@ async fn what_is_no_ssh_server_is_told_apart() {
     let impatient = SshSettings { connect_timeout: Duration::from_millis(700), ..settings(&lab) };
     for (deed, expected) in [
         (Deed::Silence, "says nothing of SSH for"),
-        (Deed::Say(b"SSH-2.0-mute\r\n"), "did not finish the key exchange within 700ms"),
+        (Deed::Say(b"SSH-2.0-mute\r\n"), "did not finish the key exchange within 700 ms"),
         (Deed::Say(b"welcome\r\n"), "says nothing of SSH for"),
         (Deed::Say(b"SSH-1.5-old\r\n"), "it speaks another version of the protocol"),
         (Deed::Say(b"SSH-2.0-x\r\nnot a packet at all, but text"), "the key exchange with"),
