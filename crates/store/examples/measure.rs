@@ -3,6 +3,9 @@
 //! `cargo run --release -p sickbay-store --example measure -- [DAYS] [INTERVAL_S] [DIRECTORY]`
 //! (default: 30 days at 5 s, in a fresh temporary directory). Nothing but the store is measured:
 //! the frames are made before the clock starts.
+//!
+//! `… -- fleet [NODES] [MINUTES]` measures a fleet of machines with eight GPUs, every node every 5 s
+//! (default: 1000 nodes, 65 minutes from the start of an hour).
 #![allow(clippy::print_stdout, reason = "a program for people")]
 #![allow(
     clippy::unwrap_used,
@@ -27,7 +30,12 @@ const HOUR_MS: i64 = 3_600_000;
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if(|word| word == "fleet").is_some() {
+        let mut number =
+            |or: usize| arguments.next().map_or(or, |text| text.parse().expect("a number"));
+        return fleet(number(1_000), number(65));
+    }
     let days: i64 = arguments.next().map_or(30, |text| text.parse().expect("days"));
     let interval: i64 = arguments.next().map_or(5, |text| text.parse().expect("seconds"));
     let directory = arguments.next().map_or_else(
@@ -130,6 +138,99 @@ fn rss_bytes() -> u64 {
     pages * 4_096
 }
 
+/// Bytes of all readings that are not sealed.
+fn open_frame_bytes(database: &Path) -> i64 {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let connection = rusqlite::Connection::open_with_flags(database, flags).expect("opens");
+    let sum = "SELECT coalesce(sum(length(readings)), 0) FROM open_frame";
+    connection.query_row(sum, [], |row| row.get(0)).expect("sum")
+}
+
+/// CPU time of this thread.
+fn own_cpu() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+}
+
+/// A fleet: a fifth of the nodes reports every second, and the writer gets one turn for it.
+fn fleet(nodes: usize, minutes: usize) {
+    let directory = std::env::temp_dir().join(format!("sickbay-fleet-{}", std::process::id()));
+    let time = Arc::new(AtomicI64::new(START_MS));
+    let clock: WallClock = {
+        let time = Arc::clone(&time);
+        Arc::new(move || Timestamp::from_unix_ms(time.load(Ordering::Relaxed)))
+    };
+    let mut options = options(&directory);
+    options.queue_limit_bytes = 1 << 30;
+    let (store, _) = open(options, clock).expect("opens");
+    let ids: Vec<_> =
+        (0..nodes).map(|n| ResourceId::node(&format!("gpu-{n}")).expect("id")).collect();
+    // Nodes share what they measure, fifty by fifty: to make the frames must not take all the time.
+    let mut models: Vec<_> = (0..nodes.min(50)).map(SimulatedNode::large).collect();
+    let mut turns = Vec::new();
+    let (mut samples, mut frames) = (0_u64, 0_u64);
+    let (mut peak, mut open_peak, mut open_bytes) = (0, 0, 0);
+    let (before, own_before) = (cpu(), own_cpu());
+    for second in 0..minutes * 60 {
+        let at = START_MS + second as i64 * 1_000;
+        time.store(at, Ordering::Relaxed);
+        let made: Vec<Frame> =
+            models.iter_mut().skip(second % 5).step_by(5).map(|m| m.next(at)).collect();
+        let batch: Vec<_> = ids
+            .iter()
+            .enumerate()
+            .filter(|(n, _)| n % models.len() % 5 == second % 5)
+            .filter_map(|(n, id)| Some((id.clone(), made.get(n % models.len() / 5)?.clone())))
+            .collect();
+        frames += batch.len() as u64;
+        samples += batch.iter().map(|(_, frame)| frame.len() as u64).sum::<u64>();
+        let turn = Instant::now();
+        store.submit(WriteBatch { frames: batch, ..WriteBatch::default() }).expect("taken");
+        assert!(store.flush());
+        turns.push(turn.elapsed());
+        let size = |name: &str| directory.join(name).metadata().map_or(0, |meta| meta.len());
+        peak = peak.max(size("sickbay.db") + size("sickbay.db-wal"));
+        if second % 60 == 59 {
+            let stats = admin::stats(&directory).expect("stats");
+            if stats.open_frames > open_peak {
+                open_peak = stats.open_frames;
+                open_bytes = open_frame_bytes(&stats.path);
+            }
+        }
+    }
+    let writer = (cpu() - before).saturating_sub(own_cpu() - own_before);
+    println!("| what | figure |\n|---|---|");
+    row(
+        "stored",
+        format!("{minutes} min, {nodes} nodes, every 5 s, {samples} samples in {frames} frames"),
+    );
+    row(
+        "CPU of the writer",
+        format!(
+            "{:.3} µs per sample, {:.1} µs per frame",
+            micros(writer) / samples as f64,
+            micros(writer) / frames as f64
+        ),
+    );
+    turns.sort_unstable();
+    let at = |share: usize| micros(turns[(turns.len() - 1) * share / 1_000]) / 1e3;
+    row(
+        "a turn: commit and what was sealed before it",
+        format!("{:.1} ms median, {:.1} ms 99 %, {:.1} ms worst", at(500), at(990), at(1_000)),
+    );
+    row("file and log, peak", format!("{:.1} MB", peak as f64 / 1e6));
+    let size = open_bytes as f64 / open_peak.max(1) as f64;
+    let per_sample = size / (samples as f64 / frames as f64);
+    row(
+        "open frames, peak",
+        format!("{open_peak}, {size:.0} bytes each, {per_sample:.2} bytes per sample"),
+    );
+    store.close();
+    let stats = admin::stats(&directory).expect("stats");
+    row("left", format!("{stats:?}"));
+    std::fs::remove_dir_all(&directory).expect("cleans up");
+}
+
 /// CPU per frame when a fleet's frames are committed together.
 fn batched(node: &mut SimulatedNode) -> f64 {
     let directory = std::env::temp_dir().join(format!("sickbay-batched-{}", std::process::id()));
@@ -208,6 +309,9 @@ struct SimulatedNode {
     disk: f64,
     heat: [f64; 8],
     energy: [f64; 8],
+    gpus: usize,
+    /// Answers of checks, kept as readings: they hardly ever change.
+    verdicts: usize,
 }
 
 impl SimulatedNode {
@@ -221,7 +325,16 @@ impl SimulatedNode {
             disk: 9.1e11,
             heat: [55.0; 8],
             energy: [1e6; 8],
+            gpus: 2,
+            verdicts: 0,
         }
+    }
+
+    /// A machine with eight GPUs, eight ports and the columns of its checks.
+    fn large(number: usize) -> Self {
+        let mut node = Self { gpus: 8, verdicts: 500, ..Self::new() };
+        node.seed = node.seed.wrapping_mul(number as u64 * 2 + 1);
+        node
     }
 
     fn series(&mut self) -> usize {
@@ -260,8 +373,11 @@ impl SimulatedNode {
         let busy = if (ms / (5 * HOUR_MS)) % 3 == 0 { 0.1 } else { 1.0 };
         self.host(ms, busy);
         self.devices(busy);
-        for gpu in 0..2 {
+        for gpu in 0..self.gpus {
             self.gpu(gpu, busy);
+        }
+        if self.verdicts > 0 {
+            self.fabric(busy);
         }
         self.builder.finish(Timestamp::from_unix_ms(ms)).0
     }
@@ -358,6 +474,24 @@ impl SimulatedNode {
         let heat = (48.0 + self.bell()).round();
         self.put(TEMPERATURE, "coretemp/Package id 0", heat);
         self.put(TEMPERATURE_CRITICAL, "coretemp/Package id 0", 100.0);
+    }
+
+    fn fabric(&mut self, busy: f64) {
+        for port in 0..8 {
+            let name = format!("ib{port}");
+            for metric in [NETWORK_RECEIVE, NETWORK_TRANSMIT] {
+                self.rate(metric, &name, 2e10 * busy);
+            }
+            for metric in [NETWORK_RECEIVE_ERRORS, NETWORK_TRANSMIT_ERRORS, NETWORK_RECEIVE_DROPS] {
+                self.put(metric, &name, 0.0);
+            }
+            self.put(NETWORK_LINK_UP, &name, 1.0);
+            self.put(NETWORK_SPEED, &name, 5e10);
+        }
+        for check in 0..self.verdicts {
+            let odd = (self.ticks / 500 + check as u64).is_multiple_of(400);
+            self.put(PROCESSES_BLOCKED, &format!("check-{check}"), if odd { 1.0 } else { 0.0 });
+        }
     }
 
     fn gpu(&mut self, gpu: usize, busy: f64) {

@@ -14,9 +14,11 @@ use sickbay_model::Timestamp;
 
 mod bytes;
 mod column;
+mod frame;
 mod integers;
 
 use bytes::{Cursor, put_varint};
+pub(crate) use frame::{Form, FrameReader, pack_difference, pack_whole};
 
 /// The most rows of one block.
 pub const MAX_BLOCK_ROWS: usize = 16_384;

@@ -1,12 +1,14 @@
 //! Ways in for the fuzz targets to the form in which history is stored.
 
 use crate::block::{
-    BlockBuilder, BlockReader, Field, MAX_BLOCK_ROWS, MAX_BLOCK_VALUES, decode_block, sealed,
+    BlockBuilder, BlockReader, Field, Form, FrameReader, MAX_BLOCK_COLUMNS, MAX_BLOCK_ROWS,
+    MAX_BLOCK_VALUES, decode_block, pack_difference, pack_whole, sealed,
 };
 
 /// Bytes as a block, and as what stands below a block's checksum: an error or a block within the
 /// limits, which is stored and read again as it was.
 pub fn stored_block(bytes: &[u8]) {
+    open_frames(bytes);
     for bytes in [bytes, &sealed(bytes)] {
         let Ok(block) = decode_block(bytes) else { continue };
         let rows = block.times.len();
@@ -32,6 +34,38 @@ pub fn stored_block(bytes: &[u8]) {
             kept.map(|column| (column.series, column.field, bits(&column.values)))
                 .eq(again.columns.iter().map(|c| (c.series, c.field, bits(&c.values))))
         );
+    }
+}
+
+/// Bytes as rows of frames that are not sealed, cut where a byte says: each is an error or values
+/// within the limits, which are packed and read again as they were.
+fn open_frames(bytes: &[u8]) {
+    let (mut reader, mut again) = (FrameReader::default(), FrameReader::default());
+    let mut before: Option<Vec<f64>> = None;
+    let mut packed = Vec::new();
+    let mut rest = bytes;
+    // A short row can claim the most values; so many are enough.
+    for _ in 0..16 {
+        let Some((&head, after)) = rest.split_first() else { break };
+        let (row, after) = after.split_at(after.len().min(usize::from(head >> 2)));
+        rest = after;
+        // All at the same time, so that a difference can stand on the row before it.
+        let Ok(values) = reader.next(1, 0, i64::from(head & 3), row) else {
+            before = None;
+            continue;
+        };
+        assert!(values.len() <= MAX_BLOCK_COLUMNS);
+        let form = match &before {
+            Some(before) if before.len() == values.len() => {
+                pack_difference(&mut packed, 0, before, values);
+                Form::Difference
+            }
+            _ => pack_whole(&mut packed, values),
+        };
+        let read = again.next(1, 0, form.code(), &packed);
+        let plain = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        assert_eq!(read.map(plain), Ok(plain(values)));
+        before = Some(values.to_vec());
     }
 }
 

@@ -1,10 +1,12 @@
 //! Answering history queries: which resolution, which blocks, and what is not sealed yet.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::block::{BlockReader, Field};
+use crate::open_frames::each_open_frame;
 use crate::query::{HistoryAnswer, HistoryQuery, MAX_POINTS, Resolution};
 use crate::rollup::{Rollup, floor, roll_up};
 use crate::writer::{DAY_MS, layouts_of, rollups_in};
@@ -195,29 +197,32 @@ fn open(
     target: &Target,
     plan: &Plan,
 ) -> rusqlite::Result<Vec<(i64, Rollup)>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT at, substr(readings, ?3, 8) FROM open_frame
-         WHERE resource = ?1 AND at >= ?4 AND at < ?5 AND layout = ?2 ORDER BY at",
-    )?;
-    let mut points = Vec::new();
-    for (layout, series) in layouts_of(connection, target.resource)? {
-        let Some(slot) = series.iter().position(|&id| id == target.series) else { continue };
-        let mut rows = statement.query(params![
-            target.resource,
-            layout,
-            slot as i64 * 8 + 1,
-            plan.first(),
-            plan.to
-        ])?;
-        while let Some(row) = rows.next()? {
-            // Shorter where the frame ends before this column.
-            let Some(bytes) = row.get_ref(1)?.as_blob()?.first_chunk::<8>() else { continue };
-            let value = f64::from_le_bytes(*bytes);
-            if !value.is_nan() {
-                points.push((row.get(0)?, Rollup::of(value)));
-            }
-        }
+    let (from, to) = (plan.first(), plan.to);
+    let any: bool = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM open_frame WHERE resource = ?1 AND at >= ?2 AND at < ?3)",
+        )?
+        .query_row([target.resource, from, to], |row| row.get(0))?;
+    if !any {
+        return Ok(Vec::new());
     }
+    let slots: HashMap<i64, usize> = layouts_of(connection, target.resource)?
+        .into_iter()
+        .filter_map(|(layout, series)| {
+            Some((layout, series.iter().position(|&id| id == target.series)?))
+        })
+        .collect();
+    let mut points = Vec::new();
+    each_open_frame(connection, target.resource, |frame| {
+        // Shorter where the frame ends before this column.
+        let slot = slots.get(&frame.layout);
+        if let Some(value) = slot.and_then(|slot| frame.values.get(*slot))
+            && !value.is_nan()
+            && (from..to).contains(&frame.at)
+        {
+            points.push((frame.at, Rollup::of(*value)));
+        }
+    })?;
     points.sort_by_key(|(at, _)| *at);
     Ok(points)
 }

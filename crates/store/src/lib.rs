@@ -60,6 +60,8 @@ mod readers;
 
 mod read;
 
+mod open_frames;
+
 mod history;
 
 pub mod admin;

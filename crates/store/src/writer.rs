@@ -1,10 +1,10 @@
 //! The one thread that writes.
 //!
-//! It is a loop: take what waits, write it in one transaction, seal one hour that is over, remove
-//! a little that is too old. What fails is classed once (try later, damaged, refused) and the loop
+//! It is a loop: take what waits, write it in one transaction, seal a little of what is finished,
+//! remove a little that is too old. What fails is classed once (try later, damaged, refused) and the loop
 //! goes on.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +15,17 @@ mod catalog;
 
 mod apply;
 pub(crate) use apply::put_meta;
-use apply::{HOUR_MS, OpenHour, apply};
+use apply::{OpenHour, apply};
+
+mod chain;
+
+mod join;
+
+mod open_parts;
+use open_parts::{OpenParts, Part};
 
 mod seal;
-use seal::seal_hour;
+use seal::seal;
 pub(crate) use seal::{DAY_MS, layouts_of, rollups_in};
 
 mod retention;
@@ -37,16 +44,9 @@ use crate::store::Shared;
 const IDLE_TICK: Duration = Duration::from_secs(10);
 /// The longest pause between two attempts to write.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// An hour is sealed this long after its end: frames in flight still arrive.
-const SEAL_GRACE_MS: i64 = 60_000;
-/// Late frames are sealed when none came for this long.
-const SEAL_QUIET_MS: i64 = 30_000;
-/// An hour that lies in the future (the clock was set back) is sealed when untouched for this long.
-const SEAL_STRANDED_MS: i64 = HOUR_MS;
-/// An hour is sealed in parts of this many values (8 MiB), so that sealing needs little memory.
-const MAX_OPEN_VALUES: usize = 1 << 20;
-/// An hour is sealed in parts of this many frames.
-const MAX_OPEN_ROWS: usize = 8_192;
+/// Values that are sealed beside one commit, so that writing never waits long: what is due then
+/// waits for the next. At least one part is sealed.
+const SEAL_VALUES_PER_TURN: usize = 1 << 19;
 /// A step of the wall clock by more than this, between two looks at it, is a jump.
 const CLOCK_JUMP: Duration = Duration::from_secs(600);
 /// After a start or a jump the clock is believed when it ran evenly for this long. Until then
@@ -96,20 +96,14 @@ impl Class {
     }
 }
 
-/// Frames of an hour that is not sealed, and when the last one came.
-#[derive(Clone, Copy, Debug)]
-struct Open {
-    frames: OpenHour,
-    touched: Timestamp,
-}
-
 pub(crate) struct Writer {
     shared: Arc<Shared>,
     /// None only while it is being replaced.
     connection: Option<Connection>,
     catalog: catalog::Catalog,
     renewed: HashMap<i64, Timestamp>,
-    open: BTreeMap<(i64, i64), Open>,
+    chains: chain::Chains,
+    open: OpenParts,
     /// The pause before the next attempt, while writing fails.
     pause: Option<Duration>,
     swept_at: Option<Timestamp>,
@@ -129,7 +123,8 @@ impl Writer {
             connection: Some(connection),
             catalog: catalog::Catalog::default(),
             renewed: HashMap::new(),
-            open: BTreeMap::new(),
+            chains: chain::Chains::default(),
+            open: OpenParts::default(),
             pause: None,
             swept_at: None,
             sweeping: false,
@@ -145,7 +140,9 @@ impl Writer {
             let collect = self.shared.options.commit_interval;
             let (idle, holding) = match self.pause {
                 Some(pause) => (pause, true),
-                None if self.sweeping || self.due(false).is_some() => (Duration::ZERO, false),
+                None if self.sweeping || self.open.due((self.shared.clock)(), false).is_some() => {
+                    (Duration::ZERO, false)
+                }
                 None => (IDLE_TICK, false),
             };
             let turn = self.shared.queue.next(idle, collect, holding);
@@ -181,7 +178,7 @@ impl Writer {
             && error.sqlite_error_code() == Some(ErrorCode::DiskFull)
             && self.shared.readers.place().is_memory()
         {
-            self.catalog.forget();
+            self.forget();
             self.make_room();
             written = self.try_write(&work);
         }
@@ -206,23 +203,26 @@ impl Writer {
     fn try_write(&mut self, work: &Work) -> rusqlite::Result<()> {
         let Some(connection) = &mut self.connection else { return Ok(()) };
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let applied = apply(&transaction, &mut self.catalog, &self.renewed, work)?;
+        let applied =
+            apply(&transaction, &mut self.catalog, &mut self.chains, &self.renewed, work)?;
         transaction.commit()?;
         let now = (self.shared.clock)();
         self.renewed.extend(applied.renewed);
         for (key, frames) in applied.opened {
-            let open =
-                self.open.entry(key).or_insert(Open { frames: OpenHour::default(), touched: now });
-            open.frames.rows += frames.rows;
-            open.frames.values += frames.values;
-            open.touched = now;
+            self.open.add(key, frames, now);
         }
         Ok(())
     }
 
+    /// Forgets what a transaction that did not commit may have changed.
+    fn forget(&mut self) {
+        self.catalog.forget();
+        self.chains.forget_all();
+    }
+
     /// Takes note of a failure and does what its class asks for.
     fn failed(&mut self, doing: &str, error: &rusqlite::Error) -> Class {
-        self.catalog.forget();
+        self.forget();
         let class = Class::of(error);
         match class {
             Class::Later => {
@@ -249,10 +249,16 @@ impl Writer {
     /// In memory nobody else can make room: the older half of what is not sealed goes.
     fn make_room(&mut self) {
         let Some(connection) = &mut self.connection else { return };
+        // With them goes what stands on them.
         let gone = connection.execute(
-            "DELETE FROM open_frame WHERE id <= (SELECT (min(id) + max(id)) / 2 FROM open_frame)",
+            "WITH line(id) AS (SELECT (min(id) + max(id)) / 2 FROM open_frame)
+             DELETE FROM open_frame WHERE id <= (SELECT id FROM line)
+             OR id < (SELECT coalesce(min(o.id), 1 << 62) FROM open_frame o
+                      WHERE o.resource = open_frame.resource AND o.form <> 2
+                      AND o.id > (SELECT id FROM line))",
             [],
         );
+        self.chains.forget_all();
         match gone {
             Ok(frames) => {
                 self.shared.queue.lost_frames(frames as u64);
@@ -276,9 +282,9 @@ impl Writer {
     /// Moves a damaged file aside and goes on with a fresh one, or in memory.
     fn replace(&mut self, reason: &str) {
         self.connection = None;
-        self.catalog.forget();
+        self.forget();
         self.renewed.clear();
-        self.open.clear();
+        self.open = OpenParts::default();
         self.pause = None;
         let now = (self.shared.clock)();
         let database = self.shared.options.database();
@@ -305,60 +311,46 @@ impl Writer {
     /// What was left open by an earlier process.
     fn find_open_hours(&mut self) -> rusqlite::Result<()> {
         let Some(connection) = &self.connection else { return Ok(()) };
-        let mut statement = connection.prepare(
-            "SELECT resource, at - ((at % 3600000) + 3600000) % 3600000 AS hour, count(*),
-                    sum(length(readings) / 8)
-             FROM open_frame GROUP BY resource, hour",
-        )?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let count = |column| row.get(column).map(|n: i64| usize::try_from(n).unwrap_or(0));
-            let frames = OpenHour { rows: count(2)?, values: count(3)? };
-            let open = Open { frames, touched: Timestamp::EPOCH };
-            self.open.insert((row.get(0)?, row.get(1)?), open);
+        for (key, frames) in open_parts::find(connection)? {
+            self.open.add(key, frames, Timestamp::EPOCH);
         }
         Ok(())
     }
 
-    /// An hour to be sealed now. `settling`: every hour that is over, at once.
-    fn due(&self, settling: bool) -> Option<(i64, i64)> {
-        let now = (self.shared.clock)().as_unix_ms();
-        let is_due = |hour: i64, open: &Open| {
-            let untouched = now.saturating_sub(open.touched.as_unix_ms()).abs();
-            let over = now.saturating_sub(hour.saturating_add(HOUR_MS));
-            open.frames.rows >= MAX_OPEN_ROWS
-                || open.frames.values >= MAX_OPEN_VALUES
-                || (settling && over >= 0)
-                || (over >= SEAL_GRACE_MS && untouched >= SEAL_QUIET_MS)
-                || (over < -HOUR_MS && untouched >= SEAL_STRANDED_MS)
-        };
-        self.open.iter().find(|((_, hour), open)| is_due(*hour, open)).map(|(key, _)| *key)
-    }
-
-    fn seal(&mut self, key: (i64, i64)) -> bool {
+    /// Seals a part; returns how many values that was, or nothing if it failed.
+    fn seal(&mut self, part: Part) -> Option<usize> {
         // Whatever happens, it is not tried for ever; a restart tries again.
-        let open = self.open.remove(&key);
-        match self.try_seal(key) {
-            Ok(()) => true,
+        let open = self.open.take(part);
+        match self.try_seal(part) {
+            Ok((values, left)) => {
+                if let Some(open) = open {
+                    self.open.put_back(part, open.with(left));
+                }
+                Some(values)
+            }
             Err(error) => {
-                if self.failed("sealing an hour of readings", &error) == Class::Later
+                if self.failed("sealing readings", &error) == Class::Later
                     && let Some(open) = open
                 {
-                    self.open.insert(key, open);
+                    self.open.put_back(part, open);
                 }
-                false
+                None
             }
         }
     }
 
-    fn try_seal(&mut self, (resource, hour): (i64, i64)) -> rusqlite::Result<()> {
-        let Some(connection) = &mut self.connection else { return Ok(()) };
+    /// Returns how many values were sealed, and what is left open of the hour.
+    fn try_seal(&mut self, part: Part) -> rusqlite::Result<(usize, OpenHour)> {
+        let Some(connection) = &mut self.connection else { return Ok((0, OpenHour::NONE)) };
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let layout = self.catalog.layout_in_use(resource);
-        let sealed = seal_hour(&transaction, resource, hour, layout)?;
+        let layout = self.catalog.layout_in_use(part.resource);
+        let sealed = seal(&transaction, part.resource, part.hour, part.end, layout)?;
         add_history(&transaction, sealed.samples, sealed.bytes)?;
+        let left = open_parts::left(&transaction, part)?;
         transaction.commit()?;
-        self.count_history()
+        self.chains.forget(part.resource);
+        self.count_history()?;
+        Ok((sealed.values, left))
     }
 
     fn count_history(&self) -> rusqlite::Result<()> {
@@ -372,8 +364,16 @@ impl Writer {
     fn maintain(&mut self) {
         let now = (self.shared.clock)();
         let believed = self.believes(now);
-        if let Some(key) = self.due(false) {
-            self.seal(key);
+        let mut budget = SEAL_VALUES_PER_TURN;
+        let mut sealed = false;
+        while budget > 0
+            && let Some(part) = self.open.due(now, false)
+        {
+            sealed = true;
+            let Some(values) = self.seal(part) else { return };
+            budget = budget.saturating_sub(values.max(1));
+        }
+        if sealed {
             return;
         }
         let interval = self.shared.options.sweep_interval;
@@ -431,8 +431,9 @@ impl Writer {
 
     /// Everything that is due, at once.
     fn settle(&mut self) {
-        while let Some(key) = self.due(true) {
-            if !self.seal(key) {
+        let now = (self.shared.clock)();
+        while let Some(part) = self.open.due(now, true) {
+            if self.seal(part).is_none() {
                 return;
             }
         }

@@ -7,6 +7,7 @@ use rusqlite::{Transaction, params};
 use sickbay_model::{Event, Frame, ResourceId, Series, Status, Timestamp};
 
 use super::catalog::{Catalog, series_id};
+use super::chain::Chains;
 use crate::batch::{CheckChange, MetricJudgement, StoredNode};
 use crate::queue::Work;
 use crate::rollup::floor;
@@ -18,10 +19,28 @@ pub(super) const HOUR_MS: i64 = 3_600_000;
 const NEWEST_INTERVAL_MS: i64 = 15_000;
 
 /// Frames of one resource and hour that are not sealed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct OpenHour {
     pub(super) rows: usize,
     pub(super) values: usize,
+    /// Of their readings as they are packed.
+    pub(super) bytes: usize,
+    /// The times of the first and of the last.
+    pub(super) first: i64,
+    pub(super) last: i64,
+}
+
+impl OpenHour {
+    pub(super) const NONE: Self =
+        Self { rows: 0, values: 0, bytes: 0, first: i64::MAX, last: i64::MIN };
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.values += other.values;
+        self.bytes += other.bytes;
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+    }
 }
 
 /// What a batch did, to be remembered once it is committed.
@@ -37,6 +56,7 @@ pub(super) struct Applied {
 pub(super) fn apply(
     transaction: &Transaction<'_>,
     catalog: &mut Catalog,
+    chains: &mut Chains,
     renewed: &HashMap<i64, Timestamp>,
     work: &Work,
 ) -> rusqlite::Result<Applied> {
@@ -44,11 +64,12 @@ pub(super) fn apply(
     let mut newest: HashMap<i64, &Frame> = HashMap::new();
     for (resource, frame) in &work.frames {
         let id = catalog.resource(transaction, resource)?;
-        if put_frame(transaction, catalog, id, frame)? {
-            let hour = floor(frame.at.as_unix_ms(), HOUR_MS);
-            let open = applied.opened.entry((id, hour)).or_default();
-            open.rows += 1;
-            open.values += frame.values.len();
+        if let Some(bytes) = put_frame(transaction, catalog, chains, id, frame)? {
+            let at = frame.at.as_unix_ms();
+            let frame =
+                OpenHour { rows: 1, values: frame.values.len(), bytes, first: at, last: at };
+            let hour = applied.opened.entry((id, floor(at, HOUR_MS))).or_insert(OpenHour::NONE);
+            hour.add(frame);
         }
         let due = renewed.get(&id).is_none_or(|last| {
             // Also when the clock was set back.
@@ -120,25 +141,32 @@ fn put_node(
     Ok(())
 }
 
-/// Returns whether the frame is new; one of the same resource and time is kept as it is.
+/// Returns the bytes of a frame that is new; one of the same resource and time is kept as it is.
 fn put_frame(
     transaction: &Transaction<'_>,
     catalog: &mut Catalog,
+    chains: &mut Chains,
     resource: i64,
     frame: &Frame,
-) -> rusqlite::Result<bool> {
+) -> rusqlite::Result<Option<usize>> {
     if frame.is_empty() {
-        return Ok(false);
+        return Ok(None);
     }
-    let layout = catalog.layout(transaction, resource, &frame.layout, frame.at)?;
-    let bytes: Vec<u8> = frame.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let layout = catalog.layout(transaction, resource, &frame.layout, frame.at)?.id;
+    let at = frame.at.as_unix_ms();
+    let (form, packed) = chains.pack(resource, layout, at, &frame.values);
+    let bytes = packed.len();
     let rows = transaction
         .prepare_cached(
-            "INSERT OR IGNORE INTO open_frame (resource, at, layout, readings)
-             VALUES (?1, ?2, ?3, ?4)",
+            "INSERT OR IGNORE INTO open_frame (resource, at, layout, form, readings)
+             VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
-        .execute(params![resource, frame.at.as_unix_ms(), layout.id, bytes])?;
-    Ok(rows == 1)
+        .execute(params![resource, at, layout, form.code(), packed])?;
+    if rows == 0 {
+        return Ok(None);
+    }
+    chains.written(resource, layout, at, form, &frame.values);
+    Ok(Some(bytes))
 }
 
 fn put_newest(

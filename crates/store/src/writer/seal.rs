@@ -1,20 +1,24 @@
 //! Sealing: the frames of a resource and hour become one block of readings and two of rollups.
 //!
 //! What must hold: in one transaction frames go and blocks come, so a reader sees each reading
-//! exactly once. Late frames of an hour that is sealed already become another block.
+//! exactly once. An hour can be sealed in parts, and late frames of what is sealed already become
+//! another block: whoever reads joins rollups of the same step. A row that stays and stands on one
+//! that goes is packed anew.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Transaction, params};
 use sickbay_model::MetricId;
 
 use super::apply::HOUR_MS;
-use crate::block::{BlockBuilder, BlockReader, Field, MAX_BLOCK_ROWS, MAX_BLOCK_VALUES};
+use super::join::join_rollups;
+use crate::block::{BlockBuilder, BlockReader, Field, Form, MAX_BLOCK_ROWS, pack_whole};
+use crate::open_frames::each_open_frame;
 use crate::precision;
 use crate::query::Resolution;
 use crate::rollup::{Rollup, floor, roll_up};
 
-/// Blocks of rollups are joined per day, to compress better and to be read in fewer pieces.
+/// No block is longer than a day.
 pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// What sealing added to history.
@@ -24,6 +28,8 @@ pub(super) struct Sealed {
     pub(super) samples: i64,
     /// Bytes of blocks; joining makes it negative.
     pub(super) bytes: i64,
+    /// Values that were packed: what it cost.
+    pub(super) values: usize,
 }
 
 /// Frames as columns.
@@ -33,17 +39,18 @@ struct Columns {
     by_series: BTreeMap<u32, Vec<f64>>,
 }
 
-/// Seals what is open of one resource and hour.
-pub(super) fn seal_hour(
+/// Seals what is open of one resource from the start of an hour until `end`: the whole of it, or a
+/// part that is finished.
+pub(super) fn seal(
     transaction: &Transaction<'_>,
     resource: i64,
     hour: i64,
+    end: i64,
     layout_in_use: Option<i64>,
 ) -> rusqlite::Result<Sealed> {
-    let end = hour.saturating_add(HOUR_MS);
-    let mut columns = read_open(transaction, resource, hour, end)?;
-    drop_duplicates(transaction, resource, hour, end, &mut columns)?;
-    let sealed = if columns.times.is_empty() {
+    let (mut columns, orphans) = read_open(transaction, resource, hour, end)?;
+    drop_duplicates(transaction, resource, hour, &mut columns)?;
+    let mut sealed = if columns.times.is_empty() {
         Sealed::default()
     } else {
         write_blocks(transaction, resource, hour, columns)?
@@ -51,17 +58,30 @@ pub(super) fn seal_hour(
     transaction
         .prepare_cached("DELETE FROM open_frame WHERE resource = ?1 AND at >= ?2 AND at < ?3")?
         .execute([resource, hour, end])?;
+    let mut replace = transaction
+        .prepare_cached("UPDATE open_frame SET form = ?2, readings = ?3 WHERE id = ?1")?;
+    for orphan in orphans {
+        replace.execute(params![orphan.id, orphan.form.code(), orphan.readings])?;
+    }
     transaction
         .prepare_cached(
             "DELETE FROM layout WHERE resource = ?1 AND id <> ?2
              AND id NOT IN (SELECT layout FROM open_frame WHERE resource = ?1)",
         )?
         .execute([resource, layout_in_use.unwrap_or(-1)])?;
-    let mut bytes = sealed.bytes;
-    for resolution in [Resolution::Minute, Resolution::Hour] {
-        bytes += join_day_before(transaction, resource, resolution, hour)?;
+    if end >= hour.saturating_add(HOUR_MS) {
+        let joined = join_rollups(transaction, resource, hour)?;
+        sealed.bytes += joined.bytes;
+        sealed.values += joined.values;
     }
-    Ok(Sealed { bytes, ..sealed })
+    Ok(sealed)
+}
+
+/// A row that stays, packed so that it stands alone: the one it stood on goes.
+struct Orphan {
+    id: i64,
+    form: Form,
+    readings: Vec<u8>,
 }
 
 fn read_open(
@@ -69,32 +89,57 @@ fn read_open(
     resource: i64,
     from: i64,
     to: i64,
-) -> rusqlite::Result<Columns> {
+) -> rusqlite::Result<(Columns, Vec<Orphan>)> {
     let layouts = layouts_of(transaction, resource)?;
-    let mut times = Vec::new();
-    let mut by_series: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
-    let mut statement = transaction.prepare_cached(
-        "SELECT at, layout, readings FROM open_frame
-         WHERE resource = ?1 AND at >= ?2 AND at < ?3 ORDER BY at",
-    )?;
-    let mut rows = statement.query([resource, from, to])?;
-    while let Some(row) = rows.next()? {
-        let Some(series) = layouts.get(&row.get::<_, i64>(1)?) else { continue };
-        let (chunks, _) = row.get_ref(2)?.as_blob()?.as_chunks::<8>();
-        for (id, chunk) in series.iter().zip(chunks) {
-            let value = f64::from_le_bytes(*chunk);
+    let mut columns = Columns { times: Vec::new(), by_series: BTreeMap::new() };
+    let mut orphans = Vec::new();
+    let mut before_goes = false;
+    each_open_frame(transaction, resource, |frame| {
+        let goes = (from..to).contains(&frame.at);
+        if goes && let Some(series) = layouts.get(&frame.layout) {
+            columns.push(frame.at, series, frame.values);
+        }
+        if !goes && before_goes && frame.form == Form::Difference.code() {
+            let mut readings = Vec::new();
+            let form = pack_whole(&mut readings, frame.values);
+            orphans.push(Orphan { id: frame.id, form, readings });
+        }
+        before_goes = goes;
+    })?;
+    columns.finish();
+    Ok((columns, orphans))
+}
+
+impl Columns {
+    fn push(&mut self, at: i64, series: &[u32], values: &[f64]) {
+        for (id, value) in series.iter().zip(values) {
             if !value.is_nan() {
-                let column = by_series.entry(*id).or_default();
-                column.resize(times.len(), f64::NAN);
-                column.push(value);
+                let column = self.by_series.entry(*id).or_default();
+                column.resize(self.times.len(), f64::NAN);
+                column.push(*value);
             }
         }
-        times.push(row.get(0)?);
+        self.times.push(at);
     }
-    for column in by_series.values_mut() {
-        column.resize(times.len(), f64::NAN);
+
+    /// Brings the rows into the order of time; they came in the order in which they were written.
+    fn finish(&mut self) {
+        for column in self.by_series.values_mut() {
+            column.resize(self.times.len(), f64::NAN);
+        }
+        if self.times.is_sorted() {
+            return;
+        }
+        let mut order: Vec<usize> = (0..self.times.len()).collect();
+        order.sort_by_key(|&row| self.times.get(row));
+        let sorted = |column: &[f64]| -> Vec<f64> {
+            order.iter().map(|&row| column.get(row).copied().unwrap_or(f64::NAN)).collect()
+        };
+        for column in self.by_series.values_mut() {
+            *column = sorted(column);
+        }
+        self.times.sort_unstable();
     }
-    Ok(Columns { times, by_series })
 }
 
 /// The series of each layout of a resource.
@@ -115,8 +160,7 @@ pub(crate) fn layouts_of(
 fn drop_duplicates(
     transaction: &Transaction<'_>,
     resource: i64,
-    from: i64,
-    to: i64,
+    hour: i64,
     columns: &mut Columns,
 ) -> rusqlite::Result<()> {
     let mut sealed = BTreeSet::new();
@@ -124,11 +168,11 @@ fn drop_duplicates(
         "SELECT data FROM block WHERE resource = ?1 AND resolution = 0
          AND from_at >= ?2 AND from_at < ?3",
     )?;
-    let mut rows = statement.query([resource, from, to])?;
+    let mut rows = statement.query([resource, hour, hour.saturating_add(HOUR_MS)])?;
     while let Some(row) = rows.next()? {
         match BlockReader::new(row.get_ref(0)?.as_blob()?).and_then(|block| block.times()) {
             Ok(times) => sealed.extend(times),
-            Err(error) => tracing::warn!(%error, resource, from, "a damaged block of history"),
+            Err(error) => tracing::warn!(%error, resource, hour, "a damaged block of history"),
         }
     }
     if sealed.is_empty() {
@@ -194,11 +238,11 @@ fn write_blocks(
         bytes += put_block(transaction, resource, resolution, &times, 0, builder)?;
     }
     touch_series(transaction, hour, &columns)?;
-    Ok(Sealed { samples: samples as i64, bytes })
+    Ok(Sealed { samples: samples as i64, bytes, values: samples })
 }
 
 /// Adds the four columns of a series' rollups. Means are rounded, but stay between their extremes.
-fn put_rollups(
+pub(super) fn put_rollups(
     builder: &mut BlockBuilder,
     series: u32,
     metric: MetricId,
@@ -253,7 +297,7 @@ pub(crate) fn rollups_in(
 }
 
 /// Stores a block; returns its bytes. One without columns is left out.
-fn put_block(
+pub(super) fn put_block(
     transaction: &Transaction<'_>,
     resource: i64,
     resolution: Resolution,
@@ -276,7 +320,7 @@ fn put_block(
 }
 
 /// The metric of each series of a resource.
-fn metrics_of(
+pub(super) fn metrics_of(
     transaction: &Transaction<'_>,
     resource: i64,
 ) -> rusqlite::Result<HashMap<u32, MetricId>> {
@@ -309,81 +353,4 @@ fn touch_series(
         statement.execute(params![series, first, last])?;
     }
     Ok(())
-}
-
-/// Joins the rollup blocks of the newest day before the one that is being sealed, once there are
-/// several. Returns by how many bytes history grew, which is negative.
-fn join_day_before(
-    transaction: &Transaction<'_>,
-    resource: i64,
-    resolution: Resolution,
-    hour: i64,
-) -> rusqlite::Result<i64> {
-    let today = floor(hour, DAY_MS);
-    let newest: Option<i64> = transaction
-        .prepare_cached(
-            "SELECT max(from_at) FROM block
-             WHERE resource = ?1 AND resolution = ?2 AND from_at < ?3",
-        )?
-        .query_row([resource, resolution.code(), today], |row| row.get(0))
-        .optional()?
-        .flatten();
-    let Some(day) = newest.map(|at| floor(at, DAY_MS)) else { return Ok(0) };
-    let parts: Vec<(i64, Vec<u8>)> = transaction
-        .prepare_cached(
-            "SELECT id, data FROM block
-             WHERE resource = ?1 AND resolution = ?2 AND from_at >= ?3 AND from_at < ?4
-             ORDER BY from_at, id",
-        )?
-        .query_map(params![resource, resolution.code(), day, day + DAY_MS], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    if parts.len() < 2 {
-        return Ok(0);
-    }
-    let Some(joined) = join(transaction, resource, &parts)? else { return Ok(0) };
-    let mut delete = transaction.prepare_cached("DELETE FROM block WHERE id = ?1")?;
-    for (id, _) in &parts {
-        delete.execute([id])?;
-    }
-    let before: usize = parts.iter().map(|(_, data)| data.len()).sum();
-    let (times, builder) = joined;
-    Ok(put_block(transaction, resource, resolution, &times, 0, builder)? - before as i64)
-}
-
-/// One block out of several; none if a part is damaged or the whole would be too large.
-fn join(
-    transaction: &Transaction<'_>,
-    resource: i64,
-    parts: &[(i64, Vec<u8>)],
-) -> rusqlite::Result<Option<(Vec<i64>, BlockBuilder)>> {
-    let metrics = metrics_of(transaction, resource)?;
-    let readers: Result<Vec<_>, _> = parts.iter().map(|(_, data)| BlockReader::new(data)).collect();
-    let Ok(readers) = readers else { return Ok(None) };
-    let mut times = BTreeSet::new();
-    let mut all_series = BTreeSet::new();
-    for reader in &readers {
-        let Ok(part) = reader.times() else { return Ok(None) };
-        times.extend(part);
-        all_series.extend(reader.series());
-    }
-    let times: Vec<i64> = times.into_iter().collect();
-    let values = times.len().saturating_mul(all_series.len()).saturating_mul(4);
-    if times.len() > MAX_BLOCK_ROWS || values > MAX_BLOCK_VALUES {
-        return Ok(None);
-    }
-    let mut builder = BlockBuilder::new(times.clone());
-    for series in all_series {
-        let mut steps = Vec::new();
-        for reader in &readers {
-            let Ok(part) = rollups_in(reader, series) else { return Ok(None) };
-            steps.extend(part);
-        }
-        steps.sort_by_key(|(at, _)| *at);
-        let steps = roll_up(steps, 0);
-        let metric = metrics.get(&series).copied().unwrap_or(MetricId(0));
-        put_rollups(&mut builder, series, metric, &times, &steps);
-    }
-    Ok(Some((times, builder)))
 }
