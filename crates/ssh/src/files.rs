@@ -16,7 +16,7 @@ use sickbay_runtime::Clock;
 
 use crate::SshSettings;
 use crate::config::{Config, ConfigError, ConfigFiles};
-use crate::keys::KeyFile;
+use crate::keys::{self, KeyFile};
 use crate::known_hosts::{self, KnownHosts};
 use crate::route::{self, Hop, Route};
 use crate::trouble;
@@ -61,7 +61,8 @@ struct Kept {
 #[derive(Debug)]
 struct Entry<T> {
     looked: Duration,
-    stamp: Option<Stamp>,
+    /// Of the file and of those beside it.
+    stamp: Vec<Option<Stamp>>,
     value: Arc<T>,
 }
 
@@ -69,6 +70,8 @@ struct Entry<T> {
 struct Stamp {
     length: u64,
     changed: Option<SystemTime>,
+    /// When its owner or mode changed, too: seconds and nanoseconds.
+    altered: (i64, i64),
     inode: u64,
 }
 
@@ -147,24 +150,26 @@ impl KeptFiles {
 
     fn hop(&self, hop: Hop) -> PreparedHop {
         let known_hosts = hop.trust.files.iter().map(|file| {
-            self.kept(
-                file,
-                |kept| &mut kept.known_hosts,
-                || KnownHosts::parse(file.clone(), &read_known_hosts(file)),
-            )
+            let load = || KnownHosts::parse(file.clone(), &read_known_hosts(file));
+            self.kept(file, |kept| &mut kept.known_hosts, &[], load)
         });
         let known_hosts = known_hosts.collect();
-        let keys = hop.keys.files.iter().map(|file| {
-            (file.clone(), self.kept(file, |kept| &mut kept.keys, || KeyFile::load(file)))
-        });
+        let keys = hop.keys.files.iter().map(|file| (file.clone(), self.key(file)));
         let keys = keys.collect();
         PreparedHop { hop, known_hosts, keys }
     }
 
+    fn key(&self, file: &Path) -> Arc<KeyFile> {
+        let beside = keys::BESIDE.map(|suffix| keys::beside(file, suffix));
+        self.kept(file, |kept| &mut kept.keys, &beside, || KeyFile::load(file))
+    }
+
+    /// What a file, and those beside it, were loaded into.
     fn kept<T>(
         &self,
         file: &Path,
         map: impl Fn(&mut Kept) -> &mut HashMap<PathBuf, Entry<T>>,
+        beside: &[PathBuf],
         load: impl FnOnce() -> T,
     ) -> Arc<T> {
         let now = self.clock.monotonic();
@@ -173,7 +178,8 @@ impl KeptFiles {
         {
             return Arc::clone(&entry.value);
         }
-        let stamp = Stamp::of(file);
+        let stamp = std::iter::once(file).chain(beside.iter().map(PathBuf::as_path));
+        let stamp: Vec<_> = stamp.map(Stamp::of).collect();
         if let Some(entry) = map(&mut self.lock()).get_mut(file)
             && entry.stamp == stamp
         {
@@ -202,6 +208,7 @@ impl Stamp {
         Some(Self {
             length: metadata.len(),
             changed: metadata.modified().ok(),
+            altered: (metadata.ctime(), metadata.ctime_nsec()),
             inode: metadata.ino(),
         })
     }
@@ -258,4 +265,61 @@ fn read_known_hosts(file: &Path) -> Vec<u8> {
         Err(error) => tracing::warn!("cannot read {}: {error}", file.display()),
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::process::Command;
+
+    use super::*;
+
+    fn keygen(arguments: &[&str], file: &Path) {
+        let made = Command::new("ssh-keygen").arg("-q").args(arguments).arg(file).output();
+        let made = made.expect("ssh-keygen runs: install openssh-client");
+        assert!(made.status.success(), "{made:?}");
+    }
+
+    #[test]
+    fn what_changes_about_a_key_is_seen() {
+        let directory = tempfile::tempdir().expect("directory");
+        let path = |name: &str| directory.path().join(name);
+        keygen(&["-t", "ed25519", "-N", "", "-f"], &path("authority"));
+        keygen(&["-t", "ed25519", "-N", "", "-f"], &path("key"));
+        let authority = path("authority").display().to_string();
+        let sign = |id: &str| keygen(&["-s", &authority, "-I", id, "-n", "me"], &path("key.pub"));
+        let allow = |mode: u32| {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(path("key"), permissions).expect("set");
+        };
+        let (clock, hands) = Clock::manual(0);
+        let files = KeptFiles { clock, kept: Mutex::default() };
+        let look = || {
+            hands.advance(LOOK_AGAIN_AFTER);
+            match &*files.key(&path("key")) {
+                KeyFile::Ready { certificate, .. } => match certificate {
+                    Some(certificate) => format!("certified {}", certificate.key_id()),
+                    None => "ready".to_owned(),
+                },
+                other => format!("{other:?}"),
+            }
+        };
+        assert_eq!(look(), "ready");
+        sign("first");
+        assert_eq!(look(), "certified first");
+        // Certificates live for hours: the key stays the same.
+        sign("other");
+        assert_eq!(look(), "certified other");
+        std::fs::remove_file(path("key-cert.pub")).expect("removed");
+        assert_eq!(look(), "ready");
+        // Who follows the advice is believed.
+        allow(0o644);
+        assert!(look().contains("chmod 600"));
+        allow(0o600);
+        assert_eq!(look(), "ready");
+        std::fs::remove_file(path("key")).expect("removed");
+        assert!(look().starts_with("Locked"));
+        std::fs::remove_file(path("key.pub")).expect("removed");
+        assert_eq!(look(), "Absent");
+    }
 }

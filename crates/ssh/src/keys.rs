@@ -13,6 +13,16 @@ use russh::keys::{Certificate, PrivateKey, PublicKey};
 /// The longest key file, in bytes.
 const MAX_KEY_BYTES: u64 = 64 << 10;
 
+/// What files beside a key's are called: its public half, its certificate.
+pub(crate) const BESIDE: [&str; 2] = [".pub", "-cert.pub"];
+
+/// A file beside a key's.
+pub(crate) fn beside(key: &Path, suffix: &str) -> PathBuf {
+    let mut name = key.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
 /// What a key file holds.
 #[derive(Debug)]
 pub(crate) enum KeyFile {
@@ -29,13 +39,10 @@ pub(crate) enum KeyFile {
 impl KeyFile {
     /// Reads one.
     pub(crate) fn load(path: &Path) -> Self {
-        let beside = |suffix: &str| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(suffix);
-            read_text(Path::new(&name)).ok().map(|(text, _)| text)
-        };
+        let [public_half, certificate] = BESIDE;
+        let read = |suffix| read_text(&beside(path, suffix)).ok().map(|(text, _)| text);
         let public = || {
-            let text = beside(".pub")?;
+            let text = read(public_half)?;
             PublicKey::from_openssh(text.trim()).ok()
         };
         let (text, mode) = match read_text(path) {
@@ -63,7 +70,7 @@ impl KeyFile {
                 Self::Locked { public: Some(key.public_key().clone()) }
             }
             Ok(key) => {
-                let certificate = beside("-cert.pub")
+                let certificate = read(certificate)
                     .and_then(|text| Certificate::from_openssh(text.trim()).ok())
                     .filter(|found| found.public_key() == key.public_key().key_data());
                 Self::Ready { key: Arc::new(key), certificate: certificate.map(Box::new) }
