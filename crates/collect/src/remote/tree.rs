@@ -1,7 +1,8 @@
 //! Makes copies of a node's files of what its program sent.
 //!
-//! What must hold: whatever stands in a section, it is content, an error or left out; a process
-//! that writes our separators into its own command line changes nothing of another's that exists.
+//! What must hold: whatever stands in a section, it is content, an error or left out; what a process
+//! writes into its own command line may at worst pass for the command lines of processes right behind
+//! it in the table (any of them may be called what it likes), and for no other file.
 
 use std::collections::HashSet;
 
