@@ -1,9 +1,9 @@
 //! What Sickbay remembers: current state, check results on change, events, and readings.
 //!
 //! One SQLite file (write-ahead log, one writer thread, a few readers). Readings arrive as frames,
-//! are committed to an open table within a second, and are sealed per resource and hour into
-//! compressed blocks with one-minute and one-hour rollups. Age and size limits keep the footprint
-//! constant.
+//! are committed to an open table within a second as what changed since the frame before, and are
+//! sealed per resource and hour (in parts, where much is open) into compressed blocks with
+//! one-minute and one-hour rollups. Age and size limits keep the footprint constant.
 //!
 //! What must hold:
 //! - [`Store::submit`] never blocks and never fails the caller: a full disk, a damaged file or a

@@ -299,14 +299,16 @@ fn a_directory_that_cannot_be_made_leaves_memory() {
 fn memory_has_a_limit_and_goes_on() {
     let (store, _) = open_at(Path::new("/dev/null/sickbay"), &TestClock::new());
     let mut builder = FrameBuilder::new();
+    let noise = |n: i64, column: u64| {
+        let mixed = (n.unsigned_abs() * 500 + column + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        ((mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 12) as f64
+    };
     let names: Vec<String> = (0..500).map(|n| n.to_string()).collect();
     // 20 MB of readings in one hour, which is not over.
     for n in 0..5_000_i64 {
         for (at, name) in (0_u64..).zip(&names) {
             // Noise, which no codec makes small.
-            let mixed = (n.unsigned_abs() * 500 + at + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let noise = (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 12;
-            builder.put(sickbay_model::catalogue::FILESYSTEM_FREE, name, noise as f64);
+            builder.put(sickbay_model::catalogue::FILESYSTEM_FREE, name, noise(n, at));
         }
         let frame = builder.finish(at(START_MS + n * 300)).0;
         store.submit(frames(&node("a"), [frame])).unwrap();
@@ -318,6 +320,14 @@ fn memory_has_a_limit_and_goes_on() {
     assert_eq!((health.status, health.memory_only), (Status::Degraded, true), "{health:?}");
     assert!(health.dropped.frames > 0, "{health:?}");
     assert_eq!(event_ids(&store).len(), 10);
+    // What is left is what was written, although what it was packed on may be gone.
+    let newest = START_MS + 20 * 60_000;
+    let asked = query(sickbay_model::catalogue::FILESYSTEM_FREE, "7", newest, START_MS + HOUR_MS);
+    let left = means(&store, &asked);
+    assert!(left.len() > 500, "{}", left.len());
+    for (ms, value) in left {
+        assert_eq!(value, noise((ms - START_MS) / 300, 7), "{ms}");
+    }
 }
 
 #[test]

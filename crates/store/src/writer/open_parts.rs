@@ -170,3 +170,57 @@ fn open_hour(row: &Row<'_>) -> rusqlite::Result<OpenHour> {
         last: row.get::<_, Option<i64>>(4)?.unwrap_or(i64::MIN),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE_MS: i64 = 60_000;
+
+    fn open(rows: usize, values: usize, bytes: usize, first: i64, last: i64) -> OpenHour {
+        OpenHour { rows, values, bytes, first, last }
+    }
+
+    #[test]
+    fn parts_are_due_when_the_table_says() {
+        let hour = 10 * HOUR_MS;
+        let (running, over) = (hour + 30 * MINUTE_MS, hour + HOUR_MS + 2 * MINUTE_MS);
+        let end = hour + 20 * MINUTE_MS;
+        let last = end + 5_000;
+        let whole = Some(hour + HOUR_MS);
+        for (name, frames, now, settling, expected) in [
+            ("few", open(10, 10, 80, hour, last), running, true, None),
+            ("many frames", open(EARLY_ROWS, 1, 80, hour, last), running, false, Some(end)),
+            ("many values", open(10, EARLY_VALUES, 80, hour, last), running, false, Some(end)),
+            ("none finished", open(EARLY_ROWS, 1, 80, end, last), running, false, None),
+            ("far too many", open(MAX_OPEN_ROWS, 1, 80, end, last), running, false, whole),
+            ("over", open(10, 10, 80, hour, last), over, false, whole),
+            ("just over", open(10, 10, 80, hour, last), hour + HOUR_MS, false, None),
+            ("just over, asked for", open(10, 10, 80, hour, last), hour + HOUR_MS, true, whole),
+            ("stranded", open(10, 10, 80, hour, last), hour - 2 * HOUR_MS, false, whole),
+        ] {
+            let mut parts = OpenParts::default();
+            parts.add((1, hour), frames, Timestamp::EPOCH);
+            let due = parts.due(Timestamp::from_unix_ms(now), settling).map(|part| part.end);
+            assert_eq!(due, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn too_many_bytes_make_the_largest_finished_part_due() {
+        let now = Timestamp::from_unix_ms(HOUR_MS / 2);
+        let mut parts = OpenParts::default();
+        let (mib, minute) = (1 << 20, MINUTE_MS);
+        parts.add((1, 0), open(9, 9, 150 * mib, 0, minute - 1), now);
+        parts.add((2, 0), open(9, 9, 60 * mib, 0, minute + 1), now);
+        parts.add((3, 0), open(9, 9, 46 * mib, 0, 2 * minute + 1), now);
+        assert_eq!(parts.due(now, false), None, "the limit is not exceeded");
+        parts.add((3, 0), open(1, 1, mib, minute, minute), now);
+        let due = Part { resource: 2, hour: 0, end: minute };
+        assert_eq!(parts.due(now, false), Some(due), "the largest has no finished minute");
+        let taken = parts.take(due).expect("it is there");
+        parts.put_back(due, taken.with(open(1, 1, mib, minute + 1, minute + 1)));
+        assert_eq!(parts.due(now, false), None);
+        assert_eq!(parts.bytes, 198 * mib);
+    }
+}

@@ -61,7 +61,7 @@ pub(crate) fn sweep_step(
         (Resolution::Minute, retention.minute_age),
         (Resolution::Hour, retention.hour_age),
     ] {
-        swept.add(delete_blocks(&transaction, resolution, now.minus(age).as_unix_ms())?);
+        swept.add(delete_blocks(&transaction, resolution, now.minus(age).as_unix_ms(), i64::MAX)?);
     }
     swept.events += delete_events(&transaction, now.minus(retention.event_age).as_unix_ms())?;
     let alerts_before = now.minus(retention.event_age).to_string();
@@ -69,8 +69,10 @@ pub(crate) fn sweep_step(
         delete_checks(&transaction, now.minus(retention.check_age).as_unix_ms(), &alerts_before)?;
     let oldest = now.minus(retention.hour_age.max(retention.raw_age));
     swept.series += delete_series(&transaction, oldest.as_unix_ms())?;
-    if used_bytes(&transaction)? > retention.max_bytes {
-        swept.add(delete_oldest(&transaction, now)?);
+    let excess = used_bytes(&transaction)?.saturating_sub(retention.max_bytes);
+    if excess > 0 {
+        let excess = i64::try_from(excess).unwrap_or(i64::MAX);
+        swept.add(delete_oldest(&transaction, now, excess)?);
     }
     if swept.is_nothing() {
         transaction.rollback()?;
@@ -108,10 +110,12 @@ fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
     Ok(u64::try_from(pages.saturating_mul(number("PRAGMA page_size")?)).unwrap_or(0))
 }
 
+/// Deletes the oldest blocks of a resolution that end before a time, until `enough` bytes are gone.
 fn delete_blocks(
     connection: &Connection,
     resolution: Resolution,
     before: i64,
+    enough: i64,
 ) -> rusqlite::Result<Swept> {
     let oldest: Vec<(i64, i64, i64)> = connection
         .prepare_cached(
@@ -125,6 +129,9 @@ fn delete_blocks(
     let mut swept = Swept::default();
     let mut delete = connection.prepare_cached("DELETE FROM block WHERE id = ?1")?;
     for (id, samples, bytes) in oldest {
+        if swept.bytes >= enough {
+            break;
+        }
         delete.execute([id])?;
         swept.add(Swept { blocks: 1, samples, bytes, ..Swept::default() });
     }
@@ -186,7 +193,7 @@ fn delete_series(connection: &Connection, before: i64) -> rusqlite::Result<i64> 
 
 /// For size: the oldest raw readings, else the oldest rollups, else the oldest of the logs. The
 /// newest of each goes only when nothing older of any is left.
-fn delete_oldest(connection: &Connection, now: Timestamp) -> rusqlite::Result<Swept> {
+fn delete_oldest(connection: &Connection, now: Timestamp, excess: i64) -> rusqlite::Result<Swept> {
     let older_than = |days: u32| now.minus(DAY * days).as_unix_ms();
     for (resolution, before) in [
         (Resolution::Raw, older_than(1)),
@@ -196,7 +203,7 @@ fn delete_oldest(connection: &Connection, now: Timestamp) -> rusqlite::Result<Sw
         (Resolution::Minute, i64::MAX),
         (Resolution::Hour, i64::MAX),
     ] {
-        let swept = delete_blocks(connection, resolution, before)?;
+        let swept = delete_blocks(connection, resolution, before, excess)?;
         if swept.blocks > 0 {
             return Ok(swept);
         }
