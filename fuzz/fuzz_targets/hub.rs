@@ -17,6 +17,8 @@ const FAMILIES: &[family::Family] = &[
     ("requests", sickbay_hub::api::fuzzing::request),
     ("states", sickbay_hub::api::fuzzing::stored_state),
     ("config", config),
+    ("ssh_config", sickbay_ssh::fuzzing::config),
+    ("known_hosts", sickbay_ssh::fuzzing::known_hosts),
 ];
 
 static FAMILY: LazyLock<fn(&[u8])> = LazyLock::new(|| family::named(FAMILIES));
