@@ -29,7 +29,7 @@ mod saving;
 
 use asking::Reach;
 use changes::{check_changes, judgement_changes};
-use columns::VerdictColumns;
+use columns::{SharedLayouts, VerdictColumns};
 use errors::ErrorWindow;
 use parts::Parts;
 use pending::Pending;
@@ -58,6 +58,7 @@ pub(crate) struct Judge {
     next_number: u64,
     /// Breakers by state, as they were last published.
     breakers: BreakerCounts,
+    layouts: SharedLayouts,
     /// When the next state may be written of which nothing changed.
     next_periodic_save: Duration,
 }
@@ -125,6 +126,7 @@ impl Judge {
             resources_shown: 0,
             next_number: 1,
             breakers: BreakerCounts::default(),
+            layouts: SharedLayouts::default(),
             next_periodic_save: Duration::ZERO,
         }
     }
@@ -193,7 +195,8 @@ impl Judge {
         let checks = check_changes(&resource.id, before, &assessment);
         let judgements = judgement_changes(&mut node.judgements, &self.policy, &assessment);
         let (at, events) = (assessment.at, std::mem::take(&mut assessment.events));
-        let frame = Arc::new(node.verdicts.extend(&observation.frame, &assessment));
+        let frame =
+            Arc::new(node.verdicts.extend(&mut self.layouts, &observation.frame, &assessment));
         let judged = Judged::new(resource, assessment, observation, Arc::clone(&frame), interval);
         let known = judged.resources();
         let gone = ids_missing(&node.known, &known);

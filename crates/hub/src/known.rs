@@ -63,11 +63,13 @@ impl Judged {
     /// `frame` may have the verdict's own columns beside the observation's.
     pub(crate) fn new(
         resource: &Resource,
-        assessment: Assessment,
+        mut assessment: Assessment,
         observation: &Observation,
         frame: Arc<Frame>,
         interval: Duration,
     ) -> Self {
+        // It is kept, and will not grow.
+        assessment.checks.shrink_to_fit();
         Self {
             resource: resource.clone(),
             assessment,
