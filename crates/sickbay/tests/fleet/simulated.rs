@@ -67,6 +67,7 @@ impl Hosts {
 #[test]
 fn a_sweep_names_those_that_are_not_well() {
     let site = Site::new("torch: {mode: never}\nssh: {connect_timeout: 10s}\n");
+    site.judge_space();
     let hosts = Hosts::known_to(&site, 40);
     site.configure(&hosts.as_nodes());
     let all = site.place.run(&["check", "rack=rack-1", "rack=rack-2"]);

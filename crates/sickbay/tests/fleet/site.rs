@@ -28,6 +28,10 @@ overrides:
   - {check: pressure_io}
   - {check: pressure_memory}
   - {check: latency}
+  - {check: filesystem_space}
+  - {check: filesystem_inodes}
+  - {check: file_handles}
+  - {check: process_zombies}
 ";
 
 impl Site {
@@ -63,6 +67,13 @@ impl Site {
         let mut block = format!("Host {alias}\n  HostName {address}\n  Port {port}\n");
         let _ = writeln!(block, "  User {user}\n  IdentityFile {}\n{more}", key.display());
         self.append("config", &block);
+    }
+
+    /// Judges the space of filesystems after all: for hosts whose disks are played.
+    pub(crate) fn judge_space(&self) {
+        let file = self.place.config_file();
+        let config = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(file, config.replace("  - {check: filesystem_space}\n", "")).unwrap();
     }
 
     /// Adds to the config file.

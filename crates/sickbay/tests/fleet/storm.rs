@@ -48,6 +48,7 @@ impl Storm {
             "torch: {mode: never}\nssh: {connect_timeout: 10s, gpu_interval: 2s, \
              filesystem_interval: 2s}\n",
         );
+        site.judge_space();
         let file = site.place.config_file();
         let config = std::fs::read_to_string(&file).unwrap();
         // What a machine that also plays the hosts can do without optimisation.
