@@ -6,10 +6,24 @@ use sickbay_wire::v1::{Page, ResourceDetail};
 use crate::sshd::{Lab, Sshd};
 use crate::support::{Place, errors, json, text, until};
 
+/// What the machine that runs the tests may be short of is not judged: a live look counts at once
+/// what a hub confirms first.
+const UNJUDGED: &str = "\
+overrides:
+  - {check: cpu}
+  - {check: memory}
+  - {check: pressure_cpu}
+  - {check: pressure_io}
+  - {check: pressure_memory}
+  - {check: filesystem_space}
+  - {check: filesystem_inodes}
+";
+
 /// A home whose `~/.ssh` reaches a server as `box`, `twin` and `stranger`; the last one's key is
 /// not known.
 fn home(lab: &Lab, sshd: &Sshd) -> Place {
     let place = Place::new();
+    std::fs::write(place.dir.path().join("config.yaml"), UNJUDGED).unwrap();
     let ssh = place.dir.path().join(".ssh");
     std::fs::create_dir(&ssh).unwrap();
     let mut config =
