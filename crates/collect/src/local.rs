@@ -29,7 +29,7 @@ mod rate;
 mod read;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
-mod recorded;
+pub(crate) mod recorded;
 mod sensors;
 pub(crate) mod virtualization;
 

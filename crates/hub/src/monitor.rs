@@ -42,10 +42,6 @@ use commands::Kept;
 /// How often the loop looks after the hub itself, and for nodes that fell silent.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What a collection gets on top of a probe's own timeout before it is given up as a whole: a slow
-/// probe must end as that probe's outcome, not as the node's.
-const COLLECT_GRACE: Duration = Duration::from_secs(2);
-
 /// A difference between wall clock and monotonic clock beyond which the wall clock was set (or the
 /// machine slept).
 const CLOCK_JUMP: Duration = Duration::from_secs(5);
@@ -270,7 +266,7 @@ impl Monitor {
         let DueTarget { target: index, due, noticed } = due;
         // Waiting for a place is not the hub's lateness: it is its limit, and shown as such.
         self.notice_lag(noticed.saturating_sub(due));
-        let deadline = self.collect_deadline();
+        let deadline = self.settings.collect_deadline();
         let stretch = self.judge.stretch();
         let connect = self.settings.ssh.connect_timeout;
         let Some(target) = self.targets.get_mut(&index) else { return };
@@ -404,14 +400,9 @@ impl Monitor {
         let now = self.clock.monotonic();
         self.next_upkeep = now + UPKEEP_INTERVAL;
         self.judge.look_at_parts(&self.status.task_statuses());
-        let stretched = self.collect_deadline().mul_f64(self.judge.stretch());
+        let stretched = self.settings.collect_deadline().mul_f64(self.judge.stretch());
         self.judge.notice_silence(self.awake.duration(now), stretched);
         self.look_for_doubt();
-    }
-
-    /// What a collection may take as a whole.
-    fn collect_deadline(&self) -> Duration {
-        self.settings.local.probe_timeout + COLLECT_GRACE
     }
 
     fn notice_clock_jump(&mut self) {

@@ -50,7 +50,17 @@ impl HubSettings {
             config_file: None,
         }
     }
+
+    /// What one collection may take as a whole: a probe's own timeout and a little more, so that a
+    /// slow probe ends as that probe's outcome and not as the node's.
+    #[must_use]
+    pub fn collect_deadline(&self) -> Duration {
+        self.local.probe_timeout + COLLECT_GRACE
+    }
 }
+
+/// What a collection gets on top of a probe's own timeout before it is given up as a whole.
+const COLLECT_GRACE: Duration = Duration::from_secs(2);
 
 /// Where the hub listens, and for whom.
 #[derive(Clone, Debug)]

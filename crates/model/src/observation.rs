@@ -79,6 +79,26 @@ pub mod probe {
     pub const AMD: ProbeId = ProbeId::new("amd");
     /// `import torch`.
     pub const TORCH: ProbeId = ProbeId::new("torch");
+
+    /// All of them.
+    pub const ALL: [ProbeId; 16] = [
+        REACHABLE,
+        CPU,
+        PRESSURE,
+        MEMORY,
+        FILESYSTEM,
+        REMOTE_FILESYSTEM,
+        DISK,
+        NETWORK,
+        NETWORK_LINKS,
+        LATENCY,
+        SENSORS,
+        HOST,
+        PROCESSES,
+        NVIDIA,
+        AMD,
+        TORCH,
+    ];
 }
 
 /// What went wrong when asking; drives policy, so it is closed.

@@ -66,7 +66,7 @@ fn collectors() -> Vec<Box<dyn LocalCollector>> {
 }
 
 /// Copies a tree over another; files that are there are written in place, as the kernel does.
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -12,24 +12,7 @@ use sickbay_model::{
 };
 
 /// Every probe a node is asked.
-pub(crate) const PROBES: [ProbeId; 16] = [
-    probe::REACHABLE,
-    probe::CPU,
-    probe::PRESSURE,
-    probe::MEMORY,
-    probe::FILESYSTEM,
-    probe::REMOTE_FILESYSTEM,
-    probe::DISK,
-    probe::NETWORK,
-    probe::NETWORK_LINKS,
-    probe::LATENCY,
-    probe::SENSORS,
-    probe::HOST,
-    probe::PROCESSES,
-    probe::NVIDIA,
-    probe::AMD,
-    probe::TORCH,
-];
+pub(crate) use sickbay_model::probe::ALL as PROBES;
 
 /// A node that can be changed and observed.
 #[derive(Clone, Debug)]

@@ -138,24 +138,10 @@ impl ScriptedNode {
         frame.put(metric::CPU_USED, "", 12.0);
         frame.put(metric::MEMORY_USED, "", 40.0);
         let answers = [probe::REACHABLE, probe::CPU, probe::MEMORY];
-        let absent = [
-            probe::PRESSURE,
-            probe::FILESYSTEM,
-            probe::REMOTE_FILESYSTEM,
-            probe::DISK,
-            probe::NETWORK,
-            probe::NETWORK_LINKS,
-            probe::LATENCY,
-            probe::SENSORS,
-            probe::HOST,
-            probe::PROCESSES,
-            probe::NVIDIA,
-            probe::AMD,
-            probe::TORCH,
-        ];
+        let absent = probe::ALL.into_iter().filter(|probe| !answers.contains(probe));
         let none = || ProbeOutcome::NotApplicable("none here".into());
+        let absent: Vec<_> = absent.map(|probe| report(probe, none())).collect();
         let answers = answers.into_iter().map(|probe| report(probe, ProbeOutcome::Answered));
-        let absent = absent.into_iter().map(|probe| report(probe, none()));
         Observation { frame: frame.finish(at).0, probes: answers.chain(absent).collect(), ..empty }
     }
 }

@@ -17,10 +17,6 @@ use crate::config::Settings;
 /// Between the two looks: rates (CPU use, traffic) are differences.
 pub(crate) const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
-/// What a collection gets beyond a probe's own timeout, so that a slow probe ends as its own
-/// outcome.
-pub(crate) const COLLECT_GRACE: Duration = Duration::from_secs(2);
-
 /// Probes that may not have answered by the second look.
 const SLOW_PROBES: [ProbeId; 2] = [probe::LATENCY, probe::TORCH];
 
@@ -67,7 +63,7 @@ impl Look {
         Self {
             clock: context.clock.clone(),
             policy: settings.hub.policy.clone().for_single_look(),
-            deadline: settings.hub.local.probe_timeout + COLLECT_GRACE,
+            deadline: settings.hub.collect_deadline(),
             patience,
             expected: ExpectedHardware::default(),
             cancel: CancellationToken::new(),

@@ -14,7 +14,7 @@ use sickbay_ssh::Ssh;
 use sickbay_wire::v1::{FleetNode, NodeSpec, ResourceDetail};
 use tokio_util::sync::CancellationToken;
 
-use super::live::{self, BETWEEN_LOOKS, COLLECT_GRACE, Found, Look};
+use super::live::{self, BETWEEN_LOOKS, Found, Look};
 use super::sweep_progress::Progress;
 use super::{Context, Failure};
 use crate::config::Settings;
@@ -123,7 +123,7 @@ impl Sweep {
     /// With these settings; slow probes get `patience` to answer.
     pub(crate) fn new(context: &Context, settings: &Settings, patience: Duration) -> Self {
         let ssh = &settings.hub.ssh;
-        let probes = settings.hub.local.probe_timeout + COLLECT_GRACE;
+        let probes = settings.hub.collect_deadline();
         let look = Look {
             deadline: ssh.connect_timeout + probes,
             ..Look::new(context, settings, patience)
@@ -231,7 +231,7 @@ impl Sweep {
     async fn look_at(&self, target: &Target, cancel: CancellationToken) -> Result<Found, Failure> {
         match &target.how {
             How::Here => {
-                let deadline = self.settings.hub.local.probe_timeout + COLLECT_GRACE;
+                let deadline = self.settings.hub.collect_deadline();
                 let look = Look { cancel, deadline, ..self.look.clone() };
                 let mut node = live::this_machine(&self.settings)?;
                 let found = look.at(&mut node).await;

@@ -2,8 +2,8 @@
 
 use sickbay_model::{GpuCondition, ProbeErrorKind, probe};
 
-use super::same_as_local::copy;
 use super::*;
+use crate::local::recorded::copy;
 
 /// A tree with one NVIDIA GPU on its bus.
 fn gpu_machine(root: &Path) {

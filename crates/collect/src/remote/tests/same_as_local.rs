@@ -9,6 +9,7 @@ use sickbay_runtime::Clock;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::local::recorded::copy;
 use crate::{CollectContext, LocalNode, LocalSettings, NodeSource, Roots, TorchMode};
 
 /// Asked on the machine, this often with five seconds in between by the clock.
@@ -127,24 +128,6 @@ async fn login_shells_of_any_kind_start_it() {
 
 fn fixture(tree: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(tree)
-}
-
-/// Copies a tree over another; files that are there are written in place.
-pub(super) fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
-        let kind = entry.file_type().unwrap();
-        if entry.file_name() == "later" {
-        } else if kind.is_symlink() {
-            let _ = std::os::unix::fs::symlink(std::fs::read_link(&source).unwrap(), &target);
-        } else if kind.is_dir() {
-            copy(&source, &target);
-        } else {
-            std::fs::write(&target, std::fs::read(&source).unwrap()).unwrap();
-        }
-    }
 }
 
 #[tokio::test]
