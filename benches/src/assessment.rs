@@ -88,6 +88,7 @@ fn observation() -> Result<Observation> {
             .collect(),
         processes: Arc::default(),
         torch: None,
+        kernel_log: None,
         refused_readings: 0,
         refused: Vec::new(),
         cost: Duration::ZERO,

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use sickbay_model::{
-    BlockDevice, Filesystem, GpuDevice, HostFacts, Inventory, MetricId, NetworkInterface,
-    ProbeError, ProcessSummary, Reading,
+    BlockDevice, Filesystem, GpuDevice, HostFacts, Inventory, KernelLog, MetricId,
+    NetworkInterface, ProbeError, ProcessSummary, Reading,
 };
 
 mod runs;
@@ -115,6 +115,9 @@ pub struct Facts {
     /// Which processes hold a context on a GPU.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gpu_processes: Option<Vec<GpuProcess>>,
+    /// What was read of the kernel's log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel_log: Option<KernelLog>,
 }
 
 impl Facts {

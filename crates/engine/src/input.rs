@@ -44,6 +44,9 @@ probes! {
     13 NVIDIA;
     14 AMD;
     15 TORCH;
+    16 KERNEL_LOG;
+    17 INFINIBAND;
+    18 PCIE;
 }
 
 /// How a probe ended, seen from now.

@@ -40,6 +40,15 @@ pub use observation::{
     ProcessInfo, ProcessSummary, TorchReport, probe,
 };
 
+mod fault;
+pub use fault::{FaultCode, FaultSighting, KernelLog, LogPosition};
+
+mod fault_catalogue;
+pub use fault_catalogue::{
+    CatalogueMistake, Clears, FaultCatalogue, FaultClass, FaultEntry, FaultFamily, Repeated,
+    Source, Variant,
+};
+
 mod check;
 pub use check::{CheckId, CheckResult, Component, Evidence, Status, check_id};
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::fault::KernelLog;
 use crate::frame::{Frame, Series};
 use crate::inventory::Inventory;
 use crate::resource::ResourceId;
@@ -79,9 +80,15 @@ pub mod probe {
     pub const AMD: ProbeId = ProbeId::new("amd");
     /// `import torch`.
     pub const TORCH: ProbeId = ProbeId::new("torch");
+    /// The kernel's log.
+    pub const KERNEL_LOG: ProbeId = ProbeId::new("kernel_log");
+    /// InfiniBand and RoCE ports.
+    pub const INFINIBAND: ProbeId = ProbeId::new("infiniband");
+    /// PCIe links and error counters of what is not a GPU's own.
+    pub const PCIE: ProbeId = ProbeId::new("pcie");
 
     /// All of them.
-    pub const ALL: [ProbeId; 16] = [
+    pub const ALL: [ProbeId; 19] = [
         REACHABLE,
         CPU,
         PRESSURE,
@@ -98,6 +105,9 @@ pub mod probe {
         NVIDIA,
         AMD,
         TORCH,
+        KERNEL_LOG,
+        INFINIBAND,
+        PCIE,
     ];
 }
 
@@ -263,6 +273,8 @@ pub struct Observation {
     pub processes: Arc<ProcessSummary>,
     /// Torch, from the last time it was asked.
     pub torch: Option<Arc<TorchReport>>,
+    /// What was read of the kernel's log in this collection; none where nothing was read.
+    pub kernel_log: Option<Arc<KernelLog>>,
     /// How many readings were refused because they cannot be true.
     pub refused_readings: u32,
     /// Which they were, as far as they are named; bounded by [`crate::FrameBuilder::MAX_REFUSED`].

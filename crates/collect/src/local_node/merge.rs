@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use sickbay_model::catalogue::PROCESSES_TRAINING;
 use sickbay_model::{
-    Filesystem, Frame, FrameBuilder, Inventory, Observation, ProbeError, ProbeId, ProbeOutcome,
-    ProbeReport, ProcessInfo, ProcessSummary, Resource, ResourceId, Timestamp, TorchReport, probe,
-    sanitize_name,
+    Filesystem, Frame, FrameBuilder, Inventory, KernelLog, Observation, ProbeError, ProbeId,
+    ProbeOutcome, ProbeReport, ProcessInfo, ProcessSummary, Resource, ResourceId, Timestamp,
+    TorchReport, probe, sanitize_name,
 };
 
 use super::lane::Lane;
@@ -83,6 +83,7 @@ impl Merger {
             processes: None,
             matching: 0.0,
             gpu_processes: Vec::new(),
+            kernel_log: None,
             refused: 0,
         }
     }
@@ -117,6 +118,7 @@ impl Merger {
             probes,
             processes: Arc::clone(&self.processes),
             torch,
+            kernel_log: None,
             refused_readings: 0,
             refused: Vec::new(),
             cost,
@@ -135,6 +137,7 @@ pub(crate) struct Merge<'merger> {
     /// How many processes match a pattern: all of them, not only those that are named.
     matching: f64,
     gpu_processes: Vec<GpuProcess>,
+    kernel_log: Option<KernelLog>,
     /// Values that were refused before they came here.
     refused: u32,
 }
@@ -181,6 +184,9 @@ impl<'merger> Merge<'merger> {
         }
         if let Some(processes) = &sample.facts.gpu_processes {
             self.gpu_processes.extend_from_slice(processes);
+        }
+        if let Some(log) = &sample.facts.kernel_log {
+            self.kernel_log = Some(log.clone());
         }
     }
 
@@ -229,7 +235,7 @@ impl<'merger> Merge<'merger> {
         self.inventory.gpus.sort_by_key(|gpu| gpu.index);
         self.inventory.filesystems.sort_by(|a, b| a.mount_point.cmp(&b.mount_point));
         self.merge_processes();
-        let Self { merger, at, inventory, probes, refused, .. } = self;
+        let Self { merger, at, inventory, probes, kernel_log, refused, .. } = self;
         if *merger.inventory != inventory {
             merger.inventory = Arc::new(inventory);
         }
@@ -243,6 +249,7 @@ impl<'merger> Merge<'merger> {
             probes,
             processes: Arc::clone(&merger.processes),
             torch,
+            kernel_log: kernel_log.map(Arc::new),
             refused_readings: implausible.saturating_add(refused),
             refused: named,
             cost,

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use sickbay_model::catalogue as metric;
 use sickbay_model::{
-    BlockDevice, Filesystem, FrameBuilder, GpuCondition, GpuDevice, GpuVendor, Inventory, MetricId,
-    NetworkInterface, Observation, ProbeError, ProbeErrorKind, ProbeId, ProbeOutcome, ProbeReport,
-    ProcessInfo, ProcessSummary, ResourceId, Timestamp, TorchReport, probe,
+    BlockDevice, Filesystem, FrameBuilder, GpuCondition, GpuDevice, GpuVendor, Inventory,
+    KernelLog, MetricId, NetworkInterface, Observation, ProbeError, ProbeErrorKind, ProbeId,
+    ProbeOutcome, ProbeReport, ProcessInfo, ProcessSummary, ResourceId, Timestamp, TorchReport,
+    probe,
 };
 
 /// Every probe a node is asked.
@@ -22,6 +23,7 @@ pub(crate) struct Node {
     pub(crate) probes: BTreeMap<ProbeId, ProbeOutcome>,
     pub(crate) processes: ProcessSummary,
     pub(crate) torch: Option<TorchReport>,
+    pub(crate) kernel_log: Option<KernelLog>,
 }
 
 impl Node {
@@ -46,6 +48,7 @@ impl Node {
                 gpu_count: gpus,
                 interpreter: "python3".to_owned(),
             }),
+            kernel_log: None,
         };
         node.host();
         for mount in ["/", "/boot", "/data"] {
@@ -130,6 +133,7 @@ impl Node {
             probes,
             processes: Arc::new(self.processes.clone()),
             torch: self.torch.clone().map(Arc::new),
+            kernel_log: self.kernel_log.clone().map(Arc::new),
             refused_readings: u32::try_from(refused.len()).unwrap_or(u32::MAX),
             refused,
             cost: Duration::from_micros(800),

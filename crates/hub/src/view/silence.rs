@@ -77,6 +77,7 @@ pub(crate) fn empty_observation(node: &ResourceId, at: Timestamp) -> Observation
         probes: Vec::new(),
         processes: Arc::default(),
         torch: None,
+        kernel_log: None,
         refused_readings: 0,
         refused: Vec::new(),
         cost: Duration::ZERO,

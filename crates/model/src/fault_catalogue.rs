@@ -1,0 +1,227 @@
+//! The fault catalogue: what is known of each fault that a kernel reports, as data.
+//!
+//! The data is `faults.json` beside this crate's manifest, embedded; a user's configuration may change
+//! or add entries. What must hold: a code stands for one entry; every entry names its sources, and
+//! where public sources disagree the entry says how and what was chosen. Lines are recognised by
+//! *families*, each a pattern with a literal that any matching line holds, so that a log full of other
+//! lines costs a search for a few words each.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use serde::{Deserialize, Serialize};
+
+use crate::check::Status;
+use crate::fault::FaultCode;
+
+/// What kind of trouble a fault is: what is done about it follows from that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultClass {
+    /// The application did something wrong; the hardware is well.
+    Application,
+    /// Says more about another fault, or is worth knowing and no more.
+    Information,
+    /// The GPU must be reset.
+    GpuReset,
+    /// The link between GPUs, or the switch behind it.
+    NvLink,
+    /// Only a reboot brings it back.
+    Reboot,
+    /// Cabling or power of a GPU.
+    GpuPower,
+    /// The fabric manager's switches (SXid).
+    Fabric,
+    /// PCI Express errors.
+    Pcie,
+    /// InfiniBand or Ethernet adapters.
+    Network,
+    /// Disks: NVMe, SATA, SCSI.
+    Disk,
+    /// Filesystems, local or over a network.
+    Filesystem,
+    /// The host's memory: ECC, killed processes.
+    Memory,
+    /// The host's processors: machine checks, lockups, thermal trips.
+    Cpu,
+    /// The kernel itself: panics, oopses, hung tasks.
+    Kernel,
+}
+
+/// When a fault that was seen is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Clears {
+    /// When it was not seen again for so many seconds.
+    AfterSeconds(u64),
+    /// When the device was reset or the machine was booted again.
+    Reset,
+    /// When the machine was booted again.
+    Reboot,
+}
+
+/// What changes when a fault comes again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repeated {
+    /// From how many sightings on, this one included.
+    pub count: u32,
+    /// Within how many seconds.
+    pub within_seconds: u64,
+    /// What it is then.
+    pub status: Status,
+    /// What to do then.
+    pub advice: String,
+}
+
+/// On some hardware or drivers a fault means something else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// Words of which one must be in the GPU's model, in any case (`B200`, `GB200`); empty: any.
+    #[serde(default)]
+    pub models: Vec<String>,
+    /// The oldest major version of the driver that is meant; none: any.
+    #[serde(default)]
+    pub driver_from: Option<u32>,
+    /// The first major version of the driver that is not meant any more; none: any.
+    #[serde(default)]
+    pub driver_before: Option<u32>,
+    /// What the line must say, by the names of the family's pattern (`sub_code`: `0x15`).
+    #[serde(default)]
+    pub facts: BTreeMap<String, String>,
+    /// What it is then; none: as otherwise.
+    #[serde(default)]
+    pub status: Option<Status>,
+    /// What it means then; none: as otherwise.
+    #[serde(default)]
+    pub meaning: Option<String>,
+    /// What to do then; none: as otherwise.
+    #[serde(default)]
+    pub advice: Option<String>,
+}
+
+/// Who says so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// The document or project, by name ("NVIDIA XID catalog", "gpud", "NVSentinel").
+    pub name: String,
+    /// What it says, in our words, in a few of them.
+    pub says: String,
+}
+
+/// One fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaultEntry {
+    /// Its code.
+    pub code: FaultCode,
+    /// What it is called, in a few words: "GPU fell off the bus".
+    pub title: String,
+    /// What it means, in our own words.
+    pub meaning: String,
+    /// What kind of trouble it is.
+    pub class: FaultClass,
+    /// What a sighting makes of the device. `healthy`: worth an event, and no finding.
+    pub status: Status,
+    /// What to do.
+    pub advice: String,
+    /// When it is over.
+    pub clears: Clears,
+    /// What changes when it comes again, the worst last.
+    #[serde(default)]
+    pub repeated: Vec<Repeated>,
+    /// Where it means something else; the first that fits holds.
+    #[serde(default)]
+    pub variants: Vec<Variant>,
+    /// Whether it comes beside another fault of the same device, which explains it.
+    #[serde(default)]
+    pub follows: bool,
+    /// Who says so.
+    pub sources: Vec<Source>,
+    /// Where they disagree, and what was chosen and why; empty where they agree.
+    #[serde(default)]
+    pub conflict: String,
+}
+
+/// How lines are recognised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaultFamily {
+    /// Its name: `xid`.
+    pub name: String,
+    /// Words of which each matching line holds at least one, as they stand: the cheap first look.
+    pub literals: Vec<String>,
+    /// The pattern, in the syntax of Rust's `regex`, over one line without its prefix. Groups with names are
+    /// facts; `device` is the device, `number` stands for `{number}` in the code.
+    pub pattern: String,
+    /// The code: `xid-{number}`, or a plain one.
+    pub code: String,
+    /// The code where the catalogue has no entry for that one; none: the line is no fault then.
+    #[serde(default)]
+    pub otherwise: Option<FaultCode>,
+    /// Words that a line of this family never has: benign lines that look alike.
+    #[serde(default)]
+    pub never: Vec<String>,
+}
+
+/// All of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FaultCatalogue {
+    /// How lines are recognised; the first that matches holds.
+    pub families: Vec<FaultFamily>,
+    /// What the codes mean.
+    pub entries: Vec<FaultEntry>,
+}
+
+/// Why a catalogue is not usable.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct CatalogueMistake(pub String);
+
+impl FaultCatalogue {
+    /// The one that comes with the program.
+    #[must_use]
+    pub fn embedded() -> Arc<Self> {
+        static EMBEDDED: LazyLock<Arc<FaultCatalogue>> = LazyLock::new(|| {
+            #[expect(
+                clippy::expect_used,
+                reason = "the data is part of the program; a test reads it"
+            )]
+            let catalogue = serde_json::from_str(include_str!("../faults.json"))
+                .expect("the embedded catalogue is valid");
+            Arc::new(catalogue)
+        });
+        Arc::clone(&EMBEDDED)
+    }
+
+    /// The entry of a code.
+    #[must_use]
+    pub fn find(&self, code: &FaultCode) -> Option<&FaultEntry> {
+        self.entries.iter().find(|entry| entry.code == *code)
+    }
+}
+
+impl fmt::Display for FaultClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Application => "application",
+            Self::Information => "information",
+            Self::GpuReset => "GPU reset",
+            Self::NvLink => "NVLink",
+            Self::Reboot => "reboot",
+            Self::GpuPower => "GPU power",
+            Self::Fabric => "fabric",
+            Self::Pcie => "PCIe",
+            Self::Network => "network",
+            Self::Disk => "disk",
+            Self::Filesystem => "filesystem",
+            Self::Memory => "memory",
+            Self::Cpu => "CPU",
+            Self::Kernel => "kernel",
+        })
+    }
+}
