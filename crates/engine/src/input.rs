@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sickbay_model::catalogue as metric;
 use sickbay_model::{
     Frame, GpuCondition, GpuDevice, GpuVendor, Inventory, MetricId, Observation, ProbeError,
-    ProbeId, ProbeOutcome, Timestamp, probe,
+    ProbeErrorKind, ProbeId, ProbeOutcome, Timestamp, probe,
 };
 
 use crate::Policy;
@@ -140,7 +140,25 @@ impl<'a> Probes<'a> {
             *view = ProbeView { state, missed, took: report.took, fresh };
             *time = Some(report.at);
         }
-        Self(views)
+        let mut probes = Self(views);
+        if let Some(mute) = probes.mute() {
+            probes.0[ProbeSlot::REACHABLE.0].state = mute;
+        }
+        probes
+    }
+
+    /// A session opens, but what the kernel answers from memory does not come over it in time: that
+    /// reaches nobody, and one such look may just be lost like one without a session.
+    fn mute(&self) -> Option<ProbeState<'a>> {
+        let is_late = |slot| match self.at(slot).state {
+            ProbeState::Failed(error) => {
+                matches!(error.kind, ProbeErrorKind::Late | ProbeErrorKind::Stuck)
+            }
+            _ => false,
+        };
+        let from_memory = [ProbeSlot::CPU, ProbeSlot::MEMORY, ProbeSlot::HOST];
+        let mute = self.at(ProbeSlot::REACHABLE).answered() && from_memory.into_iter().all(is_late);
+        mute.then(|| self.at(ProbeSlot::HOST).state)
     }
 
     pub(crate) fn at(&self, slot: ProbeSlot) -> &ProbeView<'a> {

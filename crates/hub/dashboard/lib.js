@@ -1,6 +1,6 @@
 // The one door to the vendored libraries, so that no other module names a vendored file.
 import { Fragment, h, render } from "./vendor/preact.js";
-import { useEffect, useMemo, useRef, useState } from "./vendor/preact-hooks.js";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "./vendor/preact-hooks.js";
 import { batch, computed, effect, signal, useComputed, useSignal, useSignalEffect } from "./vendor/signals.js";
 import htm from "./vendor/htm.js";
 
@@ -9,5 +9,5 @@ const html = htm.bind(h);
 
 export {
   Fragment, batch, computed, effect, h, html, render, signal,
-  useComputed, useEffect, useMemo, useRef, useSignal, useSignalEffect, useState,
+  useComputed, useEffect, useLayoutEffect, useMemo, useRef, useSignal, useSignalEffect, useState,
 };

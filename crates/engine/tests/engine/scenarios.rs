@@ -301,6 +301,35 @@ fn where_nothing_answers_no_driver_is_blamed() {
 }
 
 #[test]
+fn one_look_that_brought_nothing_in_time_changes_no_verdict() {
+    let late = |story: &mut Story| {
+        // The session opens; the shell behind it is late with all that it was asked.
+        let kernel = [probe::CPU, probe::PRESSURE, probe::MEMORY, probe::DISK, probe::NETWORK];
+        for asked in kernel.into_iter().chain([probe::HOST, probe::FILESYSTEM, probe::PROCESSES]) {
+            story.node.fail(asked, ProbeErrorKind::Late, "no answer within 4s");
+        }
+    };
+    let mut story = Story::of(Node::well(1));
+    story.steps(5);
+    late(&mut story);
+    let verdict = story.steps(2);
+    assert_eq!(verdict.level, Level::Healthy, "{}", verdict.headline);
+    let finding = verdict.checks.first().expect("there is one");
+    assert_eq!((finding.check.as_str(), finding.hard), ("reachable", false));
+    assert!(verdict.busy(false).not_healthy, "it is asked again soon");
+    story.node = Node::well(1);
+    assert_eq!(story.steps(3).level, Level::Healthy);
+    assert_eq!(story.told(), []);
+    // What lasts is believed, one look later than without a lost one before: nothing is known then.
+    late(&mut story);
+    let verdict = story.steps(4);
+    assert_eq!(verdict.level, Level::Unknown, "{}", verdict.headline);
+    assert!(verdict.headline.contains("no answer within 4s"), "{}", verdict.headline);
+    use EventKind::{HealthCheckFailed, LevelChanged, ReadinessChanged};
+    assert_eq!(story.told(), [HealthCheckFailed, LevelChanged, ReadinessChanged]);
+}
+
+#[test]
 fn a_flapping_link_is_one_finding_and_few_events() {
     let mut story = Story::of(Node::well(0));
     story.steps(3);

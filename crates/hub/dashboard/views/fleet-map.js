@@ -3,7 +3,7 @@
 // Must hold: what the mouse can do the keyboard and a screen reader can do. One element has the focus and lies over
 // the cell that it stands for; it carries the node's name and what is known of it. The list has the same as a table.
 
-import { html, useEffect, useRef, useSignal } from "../lib.js";
+import { html, useEffect, useLayoutEffect, useRef, useSignal } from "../lib.js";
 import { plural, score as scoreText, span } from "../format.js";
 import { choice, onRows, pulse, rowFor } from "../fleet/store.js";
 import { KIND_WORDS } from "../fleet/cells.js";
@@ -123,7 +123,8 @@ function Focus({ painter, current, count, onAt, onSay }) {
     end.setAttribute("aria-posinset", String(spot.index + 1));
     end.dataset["node"] = id;
   };
-  useEffect(() => {
+  // At once, not after the frame: a key that comes in between has moved on, and would be taken back.
+  useLayoutEffect(() => {
     place(ends.current[turn.current], current);
   });
   /** @param {KeyboardEvent} event */
