@@ -16,6 +16,9 @@ pub use settings::{
 mod files;
 pub use files::{Fetched, Files, Space};
 
+mod fault_matcher;
+pub use fault_matcher::{FaultMatcher, PatternError, pci_address};
+
 mod source;
 pub use source::{CollectContext, NodeSource};
 

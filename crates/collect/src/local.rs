@@ -18,6 +18,7 @@ mod cpu;
 mod disk;
 pub(crate) mod filesystem;
 mod host;
+mod kernel_log;
 mod links;
 mod memory;
 pub(crate) mod network;

@@ -21,6 +21,7 @@ mod program;
 
 mod reader;
 pub use reader::Reader;
+pub(crate) use reader::find_byte;
 
 mod conversation;
 pub use conversation::Conversation;
@@ -42,6 +43,8 @@ pub struct RemoteSettings {
     pub sensor_interval: Duration,
     /// How often filesystems are asked. Default 30 s.
     pub filesystem_interval: Duration,
+    /// How often the kernel's log is asked for. Default 15 s.
+    pub kernel_log_interval: Duration,
     /// How often GPUs are asked: `nvidia-smi` is not free. Default 10 s.
     pub gpu_interval: Duration,
     /// Which processes are named by the configuration.
@@ -57,6 +60,7 @@ impl Default for RemoteSettings {
             process_scan_interval: Duration::from_secs(30),
             sensor_interval: Duration::from_secs(60),
             filesystem_interval: Duration::from_secs(30),
+            kernel_log_interval: Duration::from_secs(15),
             gpu_interval: Duration::from_secs(10),
             process_patterns: Vec::new(),
             torch: TorchSettings::default(),

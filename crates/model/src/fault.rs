@@ -58,7 +58,11 @@ pub struct FaultSighting {
     /// the line had), `nvme0n1`, `mlx5_0`, `sda`, a mount point. Empty where nothing is named.
     #[serde(default)]
     pub device: String,
-    /// When the kernel said it, by the hub's wall clock as far as that is known.
+    /// When the kernel said it, in milliseconds since the machine was booted.
+    pub since_boot_ms: u64,
+    /// The same by the hub's wall clock, from when and at which uptime the log was read
+    /// ([`KernelLog::date`]); the epoch before that.
+    #[serde(default)]
     pub at: Timestamp,
     /// Where in the log.
     pub position: LogPosition,
@@ -81,6 +85,8 @@ impl FaultSighting {
 pub struct KernelLog {
     /// The boot that the log is of; positions are of this boot.
     pub boot_id: String,
+    /// The machine's uptime when the log was read, in milliseconds.
+    pub uptime_ms: u64,
     /// Lines that are in the catalogue: all that the reader knows of this boot, at most the newest
     /// [`KernelLog::MAX_SIGHTINGS`], each time. So no collection that is lost loses one; what was
     /// judged before is told by position, by the one who remembers.
@@ -94,4 +100,13 @@ pub struct KernelLog {
 impl KernelLog {
     /// The most sightings of one reading; more are counted as dropped.
     pub const MAX_SIGHTINGS: usize = 512;
+
+    /// Says when each sighting was, given when the log was read by the wall clock. A line that seems
+    /// to be of the future (clocks of processors differ a little) is of now.
+    pub fn date(&mut self, read_at: Timestamp) {
+        for sighting in &mut self.sightings {
+            let age_ms = self.uptime_ms.saturating_sub(sighting.since_boot_ms);
+            sighting.at = read_at.minus(std::time::Duration::from_millis(age_ms));
+        }
+    }
 }

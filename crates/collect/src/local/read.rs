@@ -119,6 +119,11 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::Unsupported)
 }
 
+/// Whether there is something, which may not be read.
+pub(super) fn is_denied(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
+}
+
 /// The error for a file that could not be read.
 pub(super) fn read_error(path: &Path, error: &io::Error) -> ProbeError {
     let shown = path.display();

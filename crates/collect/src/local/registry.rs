@@ -62,7 +62,8 @@ pub fn all(patterns: &[ProcessPattern]) -> Vec<Entry> {
 #[must_use]
 pub fn linux(patterns: &[ProcessPattern]) -> Vec<Entry> {
     use super::{
-        cpu, disk, filesystem, host, links, memory, network, pressure, processes, sensors,
+        cpu, disk, filesystem, host, kernel_log, links, memory, network, pressure, processes,
+        sensors,
     };
     use Pace::{EveryCollection, Filesystems, Processes, Sensors};
     use Place::{HostChild, InProcess};
@@ -77,6 +78,7 @@ pub fn linux(patterns: &[ProcessPattern]) -> Vec<Entry> {
         entry(disk::Disks::default(), InProcess, EveryCollection),
         entry(network::Network::default(), InProcess, EveryCollection),
         entry(host::Host::default(), InProcess, EveryCollection),
+        entry(kernel_log::KernelLogReader::default(), InProcess, EveryCollection),
         entry(filesystem::Filesystems::default(), HostChild, Filesystems),
         entry(links::Links::default(), HostChild, Filesystems),
         entry(sensors::Sensors::default(), HostChild, Sensors),

@@ -153,6 +153,11 @@ impl<'merger> Merge<'merger> {
     pub(crate) fn kept(&mut self, kept: &'merger Kept) {
         self.report(kept.report.clone());
         self.sample(&kept.sample);
+        if let Some(log) = &kept.sample.facts.kernel_log {
+            let mut log = log.clone();
+            log.date(kept.report.at);
+            self.kernel_log = Some(log);
+        }
     }
 
     pub(super) fn mounts(&mut self, mounts: &'merger Mounts) {
@@ -184,9 +189,6 @@ impl<'merger> Merge<'merger> {
         }
         if let Some(processes) = &sample.facts.gpu_processes {
             self.gpu_processes.extend_from_slice(processes);
-        }
-        if let Some(log) = &sample.facts.kernel_log {
-            self.kernel_log = Some(log.clone());
         }
     }
 

@@ -34,6 +34,7 @@ enum Group {
     Sensors,
     Processes,
     Amd,
+    Kernel,
 }
 
 impl Group {
@@ -46,6 +47,7 @@ impl Group {
             Self::Sensors => "sensors",
             Self::Processes => "processes",
             Self::Amd => "amd",
+            Self::Kernel => "kernel",
         }
     }
 
@@ -57,6 +59,7 @@ impl Group {
             probe if *probe == probe::SENSORS => Self::Sensors,
             probe if *probe == probe::PROCESSES => Self::Processes,
             probe if *probe == probe::AMD => Self::Amd,
+            probe if *probe == probe::KERNEL_LOG => Self::Kernel,
             _ => Self::Fast,
         }
     }
@@ -68,6 +71,7 @@ impl Group {
             Self::Sensors => settings.sensor_interval,
             Self::Processes => settings.process_scan_interval,
             Self::Amd => settings.gpu_interval,
+            Self::Kernel => settings.kernel_log_interval,
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::sync::LazyLock;
 
+use crate::FaultMatcher;
 use crate::gpu::nvidia_smi::{APPS_FIELDS, REMAPPED_ROWS_FIELDS};
 use crate::local::filesystem::{
     CONTAINER_FILES, KEPT_TMPFS, MAX_FILESYSTEMS, PSEUDO_KINDS, REMOTE_KINDS, SKIPPED_BELOW,
@@ -119,6 +120,7 @@ pub(super) fn packed(root: &str, life: u32, renew: u32) -> Vec<u8> {
         ("@TMPFS@", joined(&KEPT_TMPFS, "|")),
         ("@PSEUDO@", joined(&PSEUDO_KINDS, "|")),
         ("@PSEUDO_PATTERN@", joined(&PSEUDO_KINDS, "|").replace('.', "[.]")),
+        ("@FAULTS@", faults()),
         ("@REMOTE@", remote),
         ("@SKIPPED@", skipped.join("|")),
         ("@SKIPPED_PATTERN@", skipped_pattern.join("|")),
@@ -134,6 +136,14 @@ pub(super) fn packed(root: &str, life: u32, renew: u32) -> Vec<u8> {
         text = text.replace(name, &value);
     }
     format!("eval \"$(printf '%b' '{}')\"\n", escaped(&text)).into_bytes()
+}
+
+/// The words of the fault catalogue, as arguments of `grep`. They are the program's own data, and
+/// quoted all the same.
+fn faults() -> String {
+    let literals = FaultMatcher::embedded().literals();
+    let arguments = literals.map(|literal| format!("-e {}", quoted(&lossy(literal))));
+    arguments.collect::<Vec<_>>().join(" ")
 }
 
 /// As `printf %b` turns it back, between single quotes and on one line.

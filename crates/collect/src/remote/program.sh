@@ -307,6 +307,39 @@ shift
 heads 2048 "$@"
 }
 
+# Lines of the kernel's log that may be faults: of its own facility, which the priorities of dmesg -r
+# tell and the journal is asked for. The words are those of the fault catalogue.
+ask_kernel() {
+say content dev/kmsg
+quiet=1
+kernel_lines dmesg -r
+r=$?
+if [ "$r" = 3 ]; then
+kernel_lines journalctl -q --no-pager -b -n 20000 -o short-monotonic _TRANSPORT=kernel SYSLOG_FACILITY=0
+r=$?
+[ "$r" != 3 ] || printf '!denied\n'
+fi
+quiet=
+[ "$r" != 124 ]
+}
+
+# Runs what prints the log, and passes on the newest lines that hold one of the words: 3 where it
+# was refused, which the end of the lines tells, because a pipe tells the last program's end.
+kernel_lines() {
+set -- "$(
+{
+limited "$l" "$@"
+printf '!ended %s\n' "$?"
+} | grep -F -e '!ended ' @FAULTS@ | tail -n 500
+)"
+printf '%s\n' "$1" | grep -v '^!ended ' | tail -c 131072
+case $1 in
+*'!ended 0') return 0 ;;
+*'!ended 124') return 124 ;;
+esac
+return 3
+}
+
 # AMD's cards. One that sleeps is not woken.
 ask_amd() {
 ask_hardware
@@ -420,7 +453,7 @@ for g in $words; do
 case $g in
 fast) ask_fast ;;
 pids=*) ask_pids "$g" "${g#pids=}" ;;
-lasting | space | links | sensors | processes | amd) group "$g" ;;
+lasting | space | links | sensors | processes | amd | kernel) group "$g" ;;
 esac
 done
 ;;

@@ -190,7 +190,7 @@ fn find(haystack: &[u8], from: usize, needle: &[u8]) -> Option<usize> {
 }
 
 /// Where the byte is. The library's own search, which is many times faster than a loop.
-pub(super) fn find_byte(bytes: &[u8], wanted: u8) -> Option<usize> {
+pub(crate) fn find_byte(bytes: &[u8], wanted: u8) -> Option<usize> {
     let mut rest = bytes;
     let passed = rest.skip_until(wanted).ok()?;
     (bytes.get(passed.checked_sub(1)?) == Some(&wanted)).then(|| passed - 1)

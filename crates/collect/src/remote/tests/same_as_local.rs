@@ -47,7 +47,9 @@ fn series(observation: &Observation) -> BTreeSet<(&'static str, String)> {
 
 /// How the probes ended that both ask.
 fn outcomes(observation: &Observation, root: &str) -> Vec<String> {
-    let not_both = [probe::REACHABLE, probe::LATENCY, probe::NVIDIA, probe::TORCH];
+    // The log is that of the kernel which runs the test, not a file of the tree.
+    let not_both =
+        [probe::REACHABLE, probe::LATENCY, probe::NVIDIA, probe::TORCH, probe::KERNEL_LOG];
     let reports = observation.probes.iter().filter(|report| !not_both.contains(&report.probe));
     let mut told: Vec<_> = reports
         .map(|report| format!("{}: {:?}", report.probe, report.outcome).replace(root, ""))
