@@ -15,7 +15,7 @@ use std::time::Duration;
 use sickbay_model::{FaultSighting, KernelLog, LogPosition, ProbeError, ProbeId, probe};
 
 use super::LocalCollector;
-use super::read::{SMALL_LIMIT, is_absent, is_denied, malformed, read_error};
+use super::read::{SMALL_LIMIT, is_denied, malformed, read_error};
 use crate::fault_matcher::FaultMatcher;
 use crate::parse::kernel_log::{self, Line, Parsed};
 use crate::parse::{boot_id, uptime};
@@ -61,21 +61,21 @@ impl LocalCollector for KernelLogReader {
         _monotonic: Duration,
         out: &mut Sample,
     ) -> Result<(), ProbeError> {
+        let path = roots.dev.join("kmsg");
+        if !self.worked && !roots.files.exists(&path) {
+            out.set_not_applicable("there is no /dev/kmsg here (a container without it)");
+            return Ok(());
+        }
         let boot_id = boot(roots)?;
         if boot_id != self.boot_id {
             *self = Self { worked: self.worked, boot_id, ..Self::default() };
         }
-        let path = roots.dev.join("kmsg");
         let ended = match &roots.files {
             Files::Here => self.follow(&path),
             Files::Fetched(_) => self.take_text(roots, &path),
         };
         match ended {
             Ok(()) => self.worked = true,
-            Err(error) if !self.worked && is_absent(&error) => {
-                out.set_not_applicable("there is no /dev/kmsg here (a container without it)");
-                return Ok(());
-            }
             Err(error) if !self.worked && is_denied(&error) => {
                 out.set_not_applicable(DENIED);
                 return Ok(());
@@ -154,28 +154,26 @@ impl KernelLogReader {
     }
 
     fn take_record(&mut self, record: &[u8]) {
-        let line = match kernel_log::kmsg(record) {
+        let (sequence, line) = match kernel_log::kmsg(record) {
+            Parsed::Kernel(line) => (line.sequence, Some(line)),
+            Parsed::Foreign(sequence) => (sequence, None),
             Parsed::Nothing => return,
-            Parsed::Foreign(sequence) => {
-                if let Some(sequence) = sequence {
-                    self.count(sequence);
-                }
-                return;
-            }
-            Parsed::Kernel(line) => line,
         };
-        let Some(sequence) = line.sequence else { return };
-        self.count(sequence);
-        self.look_at(&line, LogPosition(sequence));
+        let Some(sequence) = sequence.filter(|&sequence| self.is_new(sequence)) else { return };
+        if let Some(line) = line {
+            self.look_at(&line, LogPosition(sequence));
+        }
     }
 
     /// Notes the number of a record; those between it and the one before were overwritten.
-    fn count(&mut self, sequence: u64) {
+    fn is_new(&mut self, sequence: u64) -> bool {
         if let Some(last) = self.last_sequence {
-            self.dropped = self.dropped.saturating_add(sequence.saturating_sub(last + 1));
+            let Some(missed) = sequence.checked_sub(last.saturating_add(1)) else { return false };
+            self.dropped = self.dropped.saturating_add(missed);
         }
         self.last_sequence = Some(sequence);
         self.read_to = LogPosition(sequence);
+        true
     }
 
     /// Takes in the lines that another machine sent: all of this boot that may be faults, each time.
@@ -186,6 +184,11 @@ impl KernelLogReader {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         for line in text.split(|&byte| byte == b'\n') {
+            // Copies of records are numbered, and those that were read before are passed over.
+            if line.first().is_some_and(u8::is_ascii_digit) {
+                self.take_record(line);
+                continue;
+            }
             let Parsed::Kernel(line) = kernel_log::text(line) else { continue };
             let position = LogPosition(line.since_boot_us);
             // Processors' clocks differ a little, so a line may come behind a later one.
