@@ -198,10 +198,82 @@ impl FaultCatalogue {
         Arc::clone(&EMBEDDED)
     }
 
+    /// What is wrong with it; nothing where it can be used. Whether patterns compile is for whoever
+    /// has the library for them.
+    #[must_use]
+    pub fn validate(&self) -> Vec<CatalogueMistake> {
+        let mut mistakes = Vec::new();
+        for (place, entry) in self.entries.iter().enumerate() {
+            entry.validate(&mut mistakes);
+            if self.entries.iter().take(place).any(|other| other.code == entry.code) {
+                mistakes.push(CatalogueMistake(format!("{} is listed twice", entry.code)));
+            }
+        }
+        for family in &self.families {
+            let plain = FaultCode(family.code.clone().into());
+            let fixed = (!family.code.contains("{number}")).then_some(&plain);
+            for code in fixed.into_iter().chain(&family.otherwise) {
+                if self.find(code).is_none() {
+                    let name = &family.name;
+                    let text = format!("the family {name} gives {code}, which has no entry");
+                    mistakes.push(CatalogueMistake(text));
+                }
+            }
+        }
+        mistakes
+    }
+
     /// The entry of a code.
     #[must_use]
     pub fn find(&self, code: &FaultCode) -> Option<&FaultEntry> {
         self.entries.iter().find(|entry| entry.code == *code)
+    }
+}
+
+impl FaultEntry {
+    /// The longest text of an entry, in characters.
+    pub const MAX_TEXT: usize = 400;
+
+    /// Where it means something else on this GPU, with this driver, or by what the line says: the
+    /// first variant that fits.
+    #[must_use]
+    pub fn variant(
+        &self,
+        model: &str,
+        driver_major: Option<u32>,
+        facts: &BTreeMap<String, String>,
+    ) -> Option<&Variant> {
+        let model = model.to_lowercase();
+        self.variants.iter().find(|variant| {
+            let models = &variant.models;
+            let of_model =
+                models.is_empty() || models.iter().any(|word| model.contains(&word.to_lowercase()));
+            let from =
+                variant.driver_from.is_none_or(|from| driver_major.is_some_and(|it| it >= from));
+            let before =
+                variant.driver_before.is_none_or(|end| driver_major.is_some_and(|it| it < end));
+            let said = variant.facts.iter().all(|(name, value)| facts.get(name) == Some(value));
+            of_model && from && before && said
+        })
+    }
+
+    fn validate(&self, mistakes: &mut Vec<CatalogueMistake>) {
+        let Self { code, title, meaning, advice, sources, repeated, .. } = self;
+        let mut refuse = |what: &str| mistakes.push(CatalogueMistake(format!("{code}: {what}")));
+        for (name, text) in [("title", title), ("meaning", meaning), ("advice", advice)] {
+            if text.is_empty() || text.chars().count() > Self::MAX_TEXT {
+                refuse(&format!("its {name} is empty or too long"));
+            }
+        }
+        if sources.is_empty() || sources.iter().any(|it| it.name.is_empty() || it.says.is_empty()) {
+            refuse("it names no source");
+        }
+        if repeated.iter().any(|it| it.count < 2 || it.within_seconds == 0) {
+            refuse("what changes when it comes again needs two sightings and a time");
+        }
+        if !repeated.is_sorted_by_key(|it| it.status.severity()) {
+            refuse("what changes when it comes again is not in the order of badness");
+        }
     }
 }
 
