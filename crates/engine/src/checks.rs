@@ -18,6 +18,7 @@ mod filesystem;
 mod gpu;
 mod gpu_errors;
 mod gpu_presence;
+mod kernel_faults;
 mod memory;
 mod network;
 mod process;
@@ -57,6 +58,7 @@ pub(crate) const ALL: &[CheckFn] = &[
     expected::gpu_count,
     expected::gpu_model,
     gpu::gpus,
+    kernel_faults::kernel_faults,
     refused::refused,
     collection::unanswered,
 ];
@@ -240,6 +242,12 @@ check_kinds! {
     GpuNvlink = "gpu_nvlink", Gpu, NVIDIA, Gpu, None;
     /// The driver asks for no recovery action.
     GpuRecoveryAction = "gpu_recovery_action", Gpu, NVIDIA, Gpu, None;
+    /// The kernel reported no fault of a GPU, or it is over.
+    GpuFault = "gpu_fault", Gpu, KERNEL_LOG, Passing, None;
+    /// The kernel reported no fault of the host's parts or of itself, or it is over.
+    KernelFault = "kernel_fault", System, KERNEL_LOG, Passing, None;
+    /// The kernel reported no fault of a network adapter, or it is over.
+    NetworkFault = "network_fault", Network, KERNEL_LOG, Passing, None;
     /// A probe answers to everything it asks.
     ProbeParts = "probe_parts", System, HOST, Passing, None;
     /// No reading of the node had to be refused because it cannot be true.

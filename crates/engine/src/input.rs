@@ -45,8 +45,6 @@ probes! {
     14 AMD;
     15 TORCH;
     16 KERNEL_LOG;
-    17 INFINIBAND;
-    18 PCIE;
 }
 
 /// How a probe ended, seen from now.

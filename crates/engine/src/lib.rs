@@ -120,6 +120,7 @@ pub use breaker::{Breaker, BreakerMove, BreakerPolicy, BreakerState};
 mod doubt;
 pub use doubt::{Doubt, DoubtMove, DoubtPolicy, Excuse};
 
+mod faults;
 mod freshness;
 pub use freshness::{MISSED_INTERVALS, Silence, Silenced, excuse, silence};
 

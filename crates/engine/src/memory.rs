@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sickbay_model::{ExpectedHardware, GpuVendor, Level, Status, Timestamp};
 
 use crate::checks::CheckKind;
+use crate::faults::Faults;
 use crate::hysteresis::ThresholdState;
 use crate::input::ProbeSlot;
 use crate::judge::Standing;
@@ -142,6 +143,8 @@ pub(crate) struct NodeFacts {
     pub(crate) blocked: Vec<BlockedProcess>,
     /// Every GPU that ever answered.
     pub(crate) gpus: Vec<GpuMemory>,
+    /// The faults that the kernel reported.
+    pub(crate) faults: Faults,
     /// Whether GPU drivers answered and how many GPUs with them, for readiness.
     #[serde(skip)]
     pub(crate) answering_gpus: u32,
@@ -163,6 +166,9 @@ pub(crate) struct GpuMemory {
     pub(crate) index: u32,
     pub(crate) vendor: GpuVendor,
     pub(crate) model: String,
+    /// Where it was last seen on the bus: the kernel names it so.
+    #[serde(default)]
+    pub(crate) pci_address: String,
     /// The card's own limits: constants of the card, kept for when they cannot be read.
     #[serde(default)]
     pub(crate) slowdown_limit: Option<f64>,

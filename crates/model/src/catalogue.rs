@@ -94,6 +94,9 @@ catalogue! {
     /// Uncorrected memory errors since boot (EDAC).
     42 MEMORY_ERRORS_UNCORRECTED "memory_errors_uncorrected_total" Count Counter per Node 0.0..=1e15;
 
+    /// Lines of the kernel's log that were overwritten before they could be read.
+    43 KERNEL_LOG_DROPPED "kernel_log_dropped_total" Count Counter per Node 0.0..=1e18;
+
     // Filesystems
     /// Size of the filesystem.
     50 FILESYSTEM_SIZE "filesystem_size_bytes" Bytes Gauge per Filesystem 0.0..=1e20;

@@ -63,6 +63,10 @@ event_kinds! {
     JobStarted = "JOB_STARTED";
     /// The last training process went away.
     JobFinished = "JOB_FINISHED";
+    /// The kernel reported a fault of a GPU or of the links between GPUs.
+    GpuFault = "GPU_FAULT";
+    /// The kernel reported a fault of another part of the machine, or of itself.
+    KernelFault = "KERNEL_FAULT";
     /// A node's breaker moved: whether it is still asked changed.
     BreakerMoved = "BREAKER_MOVED";
     /// A node is watched from now on.

@@ -82,13 +82,9 @@ pub mod probe {
     pub const TORCH: ProbeId = ProbeId::new("torch");
     /// The kernel's log.
     pub const KERNEL_LOG: ProbeId = ProbeId::new("kernel_log");
-    /// InfiniBand and RoCE ports.
-    pub const INFINIBAND: ProbeId = ProbeId::new("infiniband");
-    /// PCIe links and error counters of what is not a GPU's own.
-    pub const PCIE: ProbeId = ProbeId::new("pcie");
 
     /// All of them.
-    pub const ALL: [ProbeId; 19] = [
+    pub const ALL: [ProbeId; 17] = [
         REACHABLE,
         CPU,
         PRESSURE,
@@ -106,8 +102,6 @@ pub mod probe {
         AMD,
         TORCH,
         KERNEL_LOG,
-        INFINIBAND,
-        PCIE,
     ];
 }
 

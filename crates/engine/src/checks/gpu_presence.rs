@@ -161,6 +161,9 @@ fn recognise(input: &Input<'_>, vendor: GpuVendor, gpus: &mut Vec<GpuMemory>) {
     for gpu in gpus.iter_mut().filter(|gpu| gpu.vendor == vendor) {
         let Some(row) = rows().find(|row| row.device.index == gpu.index) else { continue };
         if gpu.missing_since.is_none() {
+            if gpu.pci_address != row.device.pci_address {
+                gpu.pci_address.clone_from(&row.device.pci_address);
+            }
             gpu.slowdown_limit = row.get(GpuColumn::TemperatureSlowdown).or(gpu.slowdown_limit);
             gpu.shutdown_limit = row.get(GpuColumn::TemperatureShutdown).or(gpu.shutdown_limit);
             gpu.margin_limit = row.get(GpuColumn::MarginSlowdown).or(gpu.margin_limit);
@@ -201,6 +204,7 @@ fn first_seen(device: &GpuDevice) -> GpuMemory {
         index: device.index,
         vendor: device.vendor,
         model: device.model.clone(),
+        pci_address: device.pci_address.clone(),
         slowdown_limit: None,
         shutdown_limit: None,
         margin_limit: None,

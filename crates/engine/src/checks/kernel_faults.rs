@@ -1,0 +1,193 @@
+//! Faults that the kernel reported: each of each device is a check of its own, for as long as it
+//! stands and until its end is confirmed.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sickbay_model::{
+    Event, EventId, EventKind, FaultCatalogue, FaultClass, FaultEntry, Status, Timestamp,
+};
+
+use crate::checks::CheckKind;
+use crate::faults::{Fault, Meaning, News};
+use crate::input::{Input, ProbeSlot};
+use crate::judge::{Answer, Judge, NO_GPU};
+use crate::memory::{GpuMemory, NodeFacts};
+use crate::text;
+
+/// For how long the check of a fault that is over is answered: its recovery is confirmed by then.
+const RECOVERY_SHOWN: Duration = Duration::from_secs(600);
+
+/// Judges what the kernel's log says.
+pub(super) fn kernel_faults(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<'_>) {
+    let log = input.observation.kernel_log.as_deref();
+    if log.is_none() && facts.faults.known().is_empty() {
+        return;
+    }
+    let catalogue = FaultCatalogue::embedded();
+    let news = log.map(|log| facts.faults.take_in(log)).unwrap_or_default();
+    facts.faults.pass(&catalogue, &input.inventory.host.boot_id, input.at);
+    for News(place) in news {
+        let Some(fault) = facts.faults.known().get(place) else { continue };
+        if let Some(entry) = catalogue.find(&fault.code) {
+            tell(fault, entry, card(facts, fault), input.at, judge);
+        }
+    }
+    for fault in facts.faults.known() {
+        if let Some(entry) = catalogue.find(&fault.code) {
+            answer(fault, entry, card(facts, fault), input, judge);
+        }
+    }
+}
+
+/// The GPU that a fault is about, if it is about one that is known.
+fn card<'a>(facts: &'a NodeFacts, fault: &Fault) -> Option<&'a GpuMemory> {
+    if fault.device.is_empty() {
+        return None;
+    }
+    let of = |gpu: &&GpuMemory| gpu.pci_address.eq_ignore_ascii_case(&fault.device);
+    facts.gpus.iter().find(of)
+}
+
+/// Which check it is.
+fn kind(entry: &FaultEntry, card: Option<&GpuMemory>) -> CheckKind {
+    match entry.class {
+        _ if card.is_some() => CheckKind::GpuFault,
+        FaultClass::GpuReset
+        | FaultClass::NvLink
+        | FaultClass::Reboot
+        | FaultClass::GpuPower
+        | FaultClass::Fabric => CheckKind::GpuFault,
+        FaultClass::Network => CheckKind::NetworkFault,
+        _ if entry.code.as_str().starts_with("xid-") => CheckKind::GpuFault,
+        _ => CheckKind::KernelFault,
+    }
+}
+
+/// What it is about, in words.
+fn subject(fault: &Fault, card: Option<&GpuMemory>) -> String {
+    match card {
+        Some(card) => format!("GPU {}", card.index),
+        None => fault.device.clone(),
+    }
+}
+
+/// The instance of its check: the device and the code, so that both sort together.
+fn instance(fault: &Fault, card: Option<&GpuMemory>) -> String {
+    match (card, fault.device.as_str()) {
+        (Some(card), _) => format!("{} {}", card.index, fault.code),
+        (None, "") => fault.code.to_string(),
+        (None, device) => format!("{device} {}", fault.code),
+    }
+}
+
+fn answer(
+    fault: &Fault,
+    entry: &FaultEntry,
+    card: Option<&GpuMemory>,
+    input: &Input<'_>,
+    judge: &mut Judge<'_>,
+) {
+    let (kind, instance) = (kind(entry, card), instance(fault, card));
+    let model = card.map_or("", |card| card.model.as_str());
+    let driver = card.and_then(|card| {
+        let device = input.inventory.gpus.iter().find(|device| device.index == card.index)?;
+        Some(device.driver_version.as_str())
+    });
+    let meaning = fault.meaning(entry, model, driver.unwrap_or_default(), input.at);
+    let stands = fault.ended.is_none() && meaning.status != Status::Healthy;
+    if !stands {
+        let just_ended = fault.ended.is_some_and(|at| input.at.since(at) <= RECOVERY_SHOWN);
+        if !just_ended || !judge.remembers(kind, &instance) {
+            return;
+        }
+    }
+    let gpu = card.filter(|card| card.missing_since.is_none());
+    let gpu = gpu.and_then(|card| u16::try_from(card.index).ok()).unwrap_or(NO_GPU);
+    let Some(slot) = judge.open_instance(kind, &instance, ProbeSlot::KERNEL_LOG, gpu) else {
+        return;
+    };
+    let answer = if stands { finding(fault, entry, card, meaning, input.at) } else { over() };
+    judge.close(slot, answer);
+}
+
+fn over() -> Answer {
+    Answer::healthy("the fault is over")
+}
+
+fn finding(
+    fault: &Fault,
+    entry: &FaultEntry,
+    card: Option<&GpuMemory>,
+    meaning: Meaning,
+    now: Timestamp,
+) -> Answer {
+    let Fault { code, count, first, last, line, .. } = fault;
+    let message = format!("{}{}", headline(fault, entry, card), times(*count));
+    let mut answer = Answer::finding(meaning.status, message).proof().advice(meaning.advice);
+    if meaning.status == Status::Critical {
+        answer = answer.points(0.0);
+    }
+    let ago = |at: Timestamp| format!("{} ago", text::duration(now.since(at)));
+    answer = answer.evidence("code", code.to_string(), None);
+    if fault.before_watched {
+        answer = answer.evidence("seen", format!("{}, before it was watched", ago(*last)), None);
+    } else {
+        answer = answer.evidence("seen", ago(*last), None);
+    }
+    if *count > 1 {
+        answer = answer.evidence("first seen", ago(*first), None);
+        answer = answer.evidence("count", count.to_string(), None);
+    }
+    answer.evidence("kernel", line.clone(), None).evidence("means", meaning.meaning, None)
+}
+
+/// "GPU 3: GPU fell off the bus (Xid 79)".
+fn headline(fault: &Fault, entry: &FaultEntry, card: Option<&GpuMemory>) -> String {
+    let subject = subject(fault, card);
+    let title = &entry.title;
+    let number = fault.code.as_str().split_once("xid-").map(|(family, number)| {
+        if family.is_empty() { format!(" (Xid {number})") } else { format!(" (SXid {number})") }
+    });
+    let number = number.filter(|number| !number.contains("unknown")).unwrap_or_default();
+    if subject.is_empty() {
+        format!("{title}{number}")
+    } else {
+        format!("{subject}: {title}{number}")
+    }
+}
+
+fn times(count: u32) -> String {
+    if count > 1 { format!(", {count} times") } else { String::new() }
+}
+
+/// One event when it is first seen, and one each time that it was seen ten times as often.
+fn tell(
+    fault: &Fault,
+    entry: &FaultEntry,
+    card: Option<&GpuMemory>,
+    now: Timestamp,
+    judge: &mut Judge<'_>,
+) {
+    let is_gpu = kind(entry, card) == CheckKind::GpuFault;
+    let event = if is_gpu { EventKind::GpuFault } else { EventKind::KernelFault };
+    let when = if fault.before_watched { " (before it was watched)" } else { "" };
+    let message =
+        text::sentence(&format!("{}{}{when}", headline(fault, entry, card), times(fault.count)));
+    let mut details = BTreeMap::from([
+        ("code".to_owned(), fault.code.to_string()),
+        ("count".to_owned(), fault.count.to_string()),
+        ("first".to_owned(), fault.first.to_string()),
+        ("last".to_owned(), fault.last.to_string()),
+        ("line".to_owned(), fault.line.clone()),
+    ]);
+    if !fault.device.is_empty() {
+        details.insert("device".to_owned(), fault.device.clone());
+    }
+    if let Some(card) = card {
+        details.insert("gpu".to_owned(), card.index.to_string());
+        details.insert("gpu_key".to_owned(), card.key.clone());
+    }
+    let resource = Some(judge.resource.clone());
+    judge.events.push(Event { id: EventId(0), at: now, kind: event, resource, message, details });
+}

@@ -1,0 +1,233 @@
+//! What is remembered of the faults that a node's kernel reported, and what they mean now.
+//!
+//! A sighting is of the past; a fault is what stands because of it. What must hold: each line counts
+//! once, whoever restarts and whatever collection is lost, because the place in the log up to which was
+//! judged is remembered beside the faults; nothing is latched: every fault ends by what its entry in
+//! the catalogue says; everything is bounded.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sickbay_model::{
+    Clears, FaultCatalogue, FaultClass, FaultCode, FaultEntry, FaultSighting, KernelLog,
+    LogPosition, Status, Timestamp,
+};
+
+/// The most faults that are remembered of one node.
+const MAX_FAULTS: usize = 64;
+/// The most sightings of one fault whose times are remembered: as many as any entry asks for.
+const MAX_RECENT: usize = 100;
+/// How long a fault that only a reset ends stands without one, if it is not seen again: a reset
+/// leaves no trace that could be relied on (ours).
+const RESET_HOLD: Duration = Duration::from_secs(24 * 3600);
+/// How long a fault that is over is remembered, so that its return is known as one (ours).
+const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
+/// In how many boots a fault that a reset or reboot should have ended is seen until it counts as one
+/// that these do not end: a repeat after two reboots.
+const STUBBORN_BOOTS: u32 = 3;
+const STUBBORN_ADVICE: &str =
+    "it came back after two reboots: take the node out of use, have the part replaced";
+
+/// The faults of one node.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Faults {
+    /// Up to where the log was judged, and of which boot.
+    boot_id: String,
+    read_to: LogPosition,
+    known: Vec<Fault>,
+}
+
+/// One fault of one device.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Fault {
+    pub(crate) code: FaultCode,
+    #[serde(default)]
+    pub(crate) device: String,
+    /// Of the newest sighting.
+    #[serde(default)]
+    boot_id: String,
+    pub(crate) first: Timestamp,
+    pub(crate) last: Timestamp,
+    pub(crate) count: u32,
+    /// In how many boots it was seen.
+    boots: u32,
+    /// When it was seen, the newest last.
+    #[serde(default)]
+    recent: Vec<Timestamp>,
+    pub(crate) line: String,
+    #[serde(default)]
+    pub(crate) facts: BTreeMap<String, String>,
+    /// Whether all of it was there when the node was first looked at.
+    #[serde(default)]
+    pub(crate) before_watched: bool,
+    /// Since when it is over.
+    #[serde(default)]
+    pub(crate) ended: Option<Timestamp>,
+}
+
+/// What a fault means now.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Meaning {
+    pub(crate) status: Status,
+    pub(crate) meaning: String,
+    pub(crate) advice: String,
+}
+
+/// A fault that is worth an event: it was seen for the first time, or once more often by a power of ten.
+pub(crate) struct News(pub(crate) usize);
+
+impl Faults {
+    /// Those that are remembered, over or not.
+    pub(crate) fn known(&self) -> &[Fault] {
+        &self.known
+    }
+
+    /// Takes in what a log brought that was not judged yet. Returns what is worth telling.
+    pub(crate) fn take_in(&mut self, log: &KernelLog) -> Vec<News> {
+        let first_look = self.boot_id.is_empty();
+        if log.boot_id == self.boot_id && log.read_to <= self.read_to {
+            return Vec::new();
+        }
+        let same_boot = log.boot_id == self.boot_id;
+        let judged = self.read_to;
+        let mut news = Vec::new();
+        for sighting in &log.sightings {
+            if same_boot && sighting.position <= judged {
+                continue;
+            }
+            let place = self.see(sighting, &log.boot_id, first_look);
+            let count = self.known.get(place).map_or(0, |fault| fault.count);
+            if is_power_of_ten(count) && !news.iter().any(|News(known)| *known == place) {
+                news.push(News(place));
+            }
+        }
+        self.boot_id.clone_from(&log.boot_id);
+        self.read_to = log.read_to;
+        news
+    }
+
+    /// Returns the place of the fault.
+    fn see(&mut self, sighting: &FaultSighting, boot_id: &str, first_look: bool) -> usize {
+        let same = |fault: &Fault| fault.code == sighting.code && fault.device == sighting.device;
+        if let Some(place) = self.known.iter().position(same)
+            && let Some(fault) = self.known.get_mut(place)
+        {
+            fault.see(sighting, boot_id, first_look);
+            return place;
+        }
+        let fault = Fault {
+            code: sighting.code.clone(),
+            device: sighting.device.clone(),
+            boot_id: boot_id.to_owned(),
+            first: sighting.at,
+            last: sighting.at,
+            count: 1,
+            boots: 1,
+            recent: vec![sighting.at],
+            line: sighting.line.clone(),
+            facts: sighting.facts.clone(),
+            before_watched: first_look,
+            ended: None,
+        };
+        if self.known.len() < MAX_FAULTS {
+            self.known.push(fault);
+            return self.known.len() - 1;
+        }
+        // The one that says least now gives its place: over before not over, old before new.
+        let least = self.known.iter().enumerate();
+        let least = least.min_by_key(|(_, fault)| (fault.ended.is_none(), fault.last));
+        let place = least.map_or(0, |(place, _)| place);
+        if let Some(old) = self.known.get_mut(place) {
+            *old = fault;
+        }
+        place
+    }
+
+    /// Ends what is over by now, and forgets what was over for long. `boot_id` is of the boot that
+    /// runs; empty where that is not known.
+    pub(crate) fn pass(&mut self, catalogue: &FaultCatalogue, boot_id: &str, now: Timestamp) {
+        self.known.retain_mut(|fault| {
+            if let Some(ended) = fault.ended {
+                return now.since(ended) <= REMEMBERED;
+            }
+            let Some(entry) = catalogue.find(&fault.code) else { return false };
+            let rebooted = !boot_id.is_empty() && fault.boot_id != boot_id;
+            let unseen = now.since(fault.last);
+            let over = match entry.clears {
+                Clears::AfterSeconds(seconds) => unseen > Duration::from_secs(seconds),
+                Clears::Reset => rebooted || unseen > RESET_HOLD,
+                Clears::Reboot => rebooted,
+            };
+            if over {
+                fault.ended = Some(now);
+            }
+            true
+        });
+    }
+}
+
+impl Fault {
+    fn see(&mut self, sighting: &FaultSighting, boot_id: &str, first_look: bool) {
+        if self.boot_id != boot_id {
+            self.boots = self.boots.saturating_add(1);
+            boot_id.clone_into(&mut self.boot_id);
+        }
+        if self.ended.take().is_some() {
+            // A new one, of which is known that it was there before.
+            self.first = sighting.at;
+            self.count = 0;
+        }
+        self.count = self.count.saturating_add(1);
+        self.last = self.last.max(sighting.at);
+        if self.recent.len() >= MAX_RECENT {
+            self.recent.remove(0);
+        }
+        self.recent.push(sighting.at);
+        self.line.clone_from(&sighting.line);
+        self.facts.clone_from(&sighting.facts);
+        self.before_watched &= first_look;
+    }
+
+    /// What it means, on a GPU of this model with this driver (both empty for what is no GPU).
+    pub(crate) fn meaning(
+        &self,
+        entry: &FaultEntry,
+        model: &str,
+        driver: &str,
+        now: Timestamp,
+    ) -> Meaning {
+        let driver_major = driver.split('.').next().and_then(|major| major.parse().ok());
+        let variant = entry.variant(model, driver_major, &self.facts);
+        let mut meaning = Meaning {
+            status: variant.and_then(|it| it.status).unwrap_or(entry.status),
+            meaning: variant.and_then(|it| it.meaning.as_ref()).unwrap_or(&entry.meaning).clone(),
+            advice: variant.and_then(|it| it.advice.as_ref()).unwrap_or(&entry.advice).clone(),
+        };
+        for repeated in &entry.repeated {
+            let within = Duration::from_secs(repeated.within_seconds);
+            let seen = self.recent.iter().filter(|at| now.since(**at) <= within).count();
+            let worse = repeated.status.severity() >= meaning.status.severity();
+            if seen >= repeated.count as usize && worse {
+                meaning.status = repeated.status;
+                meaning.advice.clone_from(&repeated.advice);
+            }
+        }
+        let ends_with_boot = matches!(entry.clears, Clears::Reset | Clears::Reboot);
+        if ends_with_boot && self.boots >= STUBBORN_BOOTS && meaning.status != Status::Healthy {
+            meaning.status = Status::Critical;
+            STUBBORN_ADVICE.clone_into(&mut meaning.advice);
+        }
+        // What an application did before anybody looked is no finding of now.
+        let passing = matches!(entry.class, FaultClass::Application | FaultClass::Information);
+        if passing && self.before_watched {
+            meaning.status = Status::Healthy;
+        }
+        meaning
+    }
+}
+
+fn is_power_of_ten(count: u32) -> bool {
+    matches!(count, 1 | 10 | 100 | 1000 | 10_000 | 100_000 | 1_000_000)
+}

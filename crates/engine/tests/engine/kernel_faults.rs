@@ -1,0 +1,236 @@
+//! Faults that the kernel reported, told as stories.
+
+use std::time::Duration;
+
+use sickbay_engine::NodeMemory;
+use sickbay_model::{
+    EventKind, FaultCode, FaultSighting, KernelLog, Level, LogPosition, ProbeOutcome, Status,
+    Timestamp, probe,
+};
+
+use crate::node::Node;
+use crate::scenarios::{Story, find};
+
+const BOOT: &str = "b0";
+
+/// A node with eight GPUs whose log can be written.
+struct Logged {
+    story: Story,
+    next: u64,
+}
+
+impl Logged {
+    fn new() -> Self {
+        let mut node = Node::well(8);
+        for gpu in &mut node.inventory.gpus {
+            gpu.pci_address = format!("0000:{:02x}:00.0", 0x10 + gpu.index);
+        }
+        node.kernel_log = Some(KernelLog { boot_id: BOOT.to_owned(), ..KernelLog::default() });
+        Self { story: Story::of(node), next: 1 }
+    }
+
+    fn says(&mut self, code: &'static str, device: &str) {
+        let at = self.story.at;
+        let log = self.story.node.kernel_log.as_mut().expect("there is one");
+        log.sightings.push(FaultSighting {
+            code: FaultCode::new(code),
+            device: device.to_owned(),
+            since_boot_ms: 0,
+            at,
+            position: LogPosition(self.next),
+            line: format!("NVRM: {code}"),
+            facts: std::collections::BTreeMap::new(),
+        });
+        log.read_to = LogPosition(self.next);
+        self.next += 1;
+    }
+
+    fn reboots(&mut self, boot: &str) {
+        self.story.node.inventory.host.boot_id = boot.to_owned();
+        let log = KernelLog { boot_id: boot.to_owned(), ..KernelLog::default() };
+        self.story.node.kernel_log = Some(log);
+        self.next = 1;
+    }
+
+    fn restart(&mut self) {
+        let json = serde_json::to_string(&self.story.memory).expect("serialises");
+        self.story.memory = serde_json::from_str::<NodeMemory>(&json).expect("comes back");
+    }
+}
+
+#[test]
+fn a_fault_is_hard_at_once_and_ends_with_a_reboot() {
+    let mut node = Logged::new();
+    node.story.steps(5);
+    node.says("xid-79", "0000:13:00.0");
+    let verdict = node.story.step();
+    let check = find(&verdict, "gpu_fault", "3 xid-79").expect("judged");
+    assert_eq!((check.status, check.hard), (Status::Critical, true));
+    assert!(check.message.starts_with("GPU 3: GPU fell off the bus (Xid 79)"), "{}", check.message);
+    assert!(check.advice.as_ref().is_some_and(|advice| advice.0.contains("reboot")));
+    assert_eq!(verdict.level, Level::Critical);
+    let gpu = verdict.gpus.iter().find(|gpu| gpu.index == 3).expect("listed");
+    assert_eq!(gpu.level, Level::Critical);
+    use EventKind::{GpuFault, HealthCheckFailed, HealthCheckPassed, LevelChanged};
+    let told = node.story.told();
+    assert!(told.contains(&GpuFault) && told.contains(&HealthCheckFailed), "{told:?}");
+    // It stands for as long as nobody reboots, and is told no more.
+    assert_eq!(node.story.minutes(60).level, Level::Critical);
+    assert_eq!(node.story.told(), []);
+    node.reboots("b1");
+    assert_eq!(node.story.steps(3).level, Level::Healthy);
+    let told = node.story.told();
+    assert!(told.contains(&HealthCheckPassed) && told.contains(&LevelChanged), "{told:?}");
+    let verdict = node.story.minutes(11);
+    assert!(find(&verdict, "gpu_fault", "3 xid-79").is_none(), "it is not shown for ever");
+}
+
+#[test]
+fn a_line_counts_once_whoever_restarts() {
+    let mut node = Logged::new();
+    node.story.steps(3);
+    node.says("xid-48", "0000:10:00.0");
+    node.story.step();
+    node.story.told();
+    for _ in 0..3 {
+        node.restart();
+        let verdict = node.story.steps(3);
+        let check = find(&verdict, "gpu_fault", "0 xid-48").expect("it stands");
+        assert!(!check.message.contains("times"), "{}", check.message);
+    }
+    assert!(!node.story.told().contains(&EventKind::GpuFault));
+    node.says("xid-48", "0000:10:00.0");
+    let verdict = node.story.step();
+    let check = find(&verdict, "gpu_fault", "0 xid-48").expect("it stands");
+    assert!(check.message.ends_with("2 times"), "{}", check.message);
+    assert!(check.advice.as_ref().is_some_and(|it| it.0.contains("again within a week")));
+}
+
+#[test]
+fn what_was_there_before_it_was_watched_counts_only_where_it_still_is_so() {
+    let mut node = Logged::new();
+    node.says("xid-79", "0000:10:00.0");
+    for _ in 0..5 {
+        node.says("xid-31", "0000:11:00.0");
+    }
+    let verdict = node.story.steps(3);
+    let check = find(&verdict, "gpu_fault", "0 xid-79").expect("it is off the bus still");
+    assert!(check.evidence.iter().any(|fact| fact.value.contains("before it was watched")));
+    assert!(find(&verdict, "gpu_fault", "1 xid-31").is_none(), "that application is long gone");
+}
+
+#[test]
+fn faults_of_applications_are_events_until_they_repeat() {
+    let mut node = Logged::new();
+    node.story.steps(3);
+    node.says("xid-31", "0000:12:00.0");
+    assert_eq!(node.story.steps(2).level, Level::Healthy);
+    assert_eq!(node.story.told(), [EventKind::GpuFault]);
+    node.says("xid-31", "0000:12:00.0");
+    let verdict = node.story.step();
+    let check = find(&verdict, "gpu_fault", "2 xid-31").expect("twice in a day on one GPU");
+    assert_eq!(check.status, Status::Degraded);
+    // A day later it is over.
+    node.story.at = node.story.at.plus(Duration::from_secs(25 * 3600));
+    assert_eq!(node.story.steps(3).level, Level::Healthy);
+}
+
+#[test]
+fn a_flood_of_one_fault_is_few_events() {
+    let mut node = Logged::new();
+    node.story.steps(3);
+    for step in 0..400 {
+        node.says("xid-13", "0000:12:00.0");
+        if step % 4 == 0 {
+            node.story.step();
+        }
+    }
+    node.story.step();
+    let faults = node.story.told().into_iter().filter(|kind| *kind == EventKind::GpuFault);
+    assert_eq!(faults.count(), 3, "at 1, 10 and 100");
+}
+
+#[test]
+fn a_repeat_after_two_reboots_escalates() {
+    let mut node = Logged::new();
+    node.story.steps(3);
+    for boot in ["b1", "b2", "b3"] {
+        node.reboots(boot);
+        node.story.steps(3);
+        node.says("xid-46", "0000:10:00.0");
+        node.story.steps(3);
+    }
+    let verdict = node.story.step();
+    let check = find(&verdict, "gpu_fault", "0 xid-46").expect("it stands");
+    assert_eq!(check.status, Status::Critical);
+    assert!(check.advice.as_ref().is_some_and(|it| it.0.contains("after two reboots")));
+}
+
+#[test]
+fn gpus_are_told_by_where_they_are_on_the_bus() {
+    let mut node = Logged::new();
+    node.story.steps(3);
+    node.says("xid-79", "0000:13:00.0");
+    node.story.step();
+    // Off the bus: the driver does not list it any more, and the others are renumbered.
+    node.story.node.lose_gpu(3);
+    let verdict = node.story.step();
+    assert!(find(&verdict, "gpu_fault", "3 xid-79").is_some(), "the card is still known");
+    // One that nobody knows is named by its address.
+    node.says("xid-79", "0000:99:00.0");
+    let verdict = node.story.step();
+    assert!(find(&verdict, "gpu_fault", "0000:99:00.0 xid-79").is_some());
+}
+
+#[test]
+fn other_parts_have_their_own_checks() {
+    for (code, device, check, component_level) in [
+        ("nvme-down", "nvme0", "kernel_fault", Level::Critical),
+        ("mlx5-health", "0000:81:00.0", "network_fault", Level::Critical),
+        ("nfs-not-responding", "filer-2", "kernel_fault", Level::Unhealthy),
+        ("sxid-22003", "0000:c1:00.0", "gpu_fault", Level::Critical),
+    ] {
+        let mut node = Logged::new();
+        node.story.steps(3);
+        node.says(code, device);
+        let verdict = node.story.step();
+        assert_eq!(verdict.level, component_level, "{code}");
+        assert!(find(&verdict, check, &format!("{device} {code}")).is_some(), "{code}");
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_read_says_nothing_and_one_that_stops_is_unknown() {
+    let mut node = Logged::new();
+    let denied = ProbeOutcome::NotApplicable("it may not be read".into());
+    node.story.node.probes.insert(probe::KERNEL_LOG, denied);
+    node.story.node.kernel_log = None;
+    assert_eq!(node.story.steps(5).level, Level::Healthy);
+    assert_eq!(node.story.told(), []);
+    let mut node = Logged::new();
+    node.story.steps(3);
+    node.says("xid-79", "0000:13:00.0");
+    node.story.step();
+    node.story.node.fail(probe::KERNEL_LOG, sickbay_model::ProbeErrorKind::Failed, "read failed");
+    node.story.node.kernel_log = None;
+    let verdict = node.story.steps(3);
+    let check = find(&verdict, "gpu_fault", "3 xid-79").expect("it stands");
+    assert_eq!(check.status, Status::Unknown);
+    assert_ne!(verdict.level, Level::Healthy, "what is not known is not well");
+}
+
+#[test]
+fn any_number_of_faults_is_bounded() {
+    let mut node = Logged::new();
+    node.story.steps(2);
+    for number in 0..300 {
+        node.says("io-error", &format!("sd{number}"));
+    }
+    let verdict = node.story.step();
+    let faults = verdict.checks.iter().filter(|it| it.check.as_str() == "kernel_fault").count();
+    assert!(faults <= 64, "{faults}");
+    // A clock that goes back breaks nothing.
+    node.story.at = Timestamp::from_unix_ms(1_000);
+    node.says("io-error", "sda");
+    node.story.steps(3);
+}
