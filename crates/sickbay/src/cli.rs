@@ -38,6 +38,8 @@ mod daemon;
 mod db;
 mod events;
 mod explain;
+mod faults;
+pub use faults::faults_reference;
 mod health;
 mod health_fleet;
 mod history;
@@ -117,6 +119,7 @@ enum Command {
     Breaker(breaker::BreakerOptions),
     History(history::HistoryOptions),
     Events(events::EventsOptions),
+    Faults(faults::FaultsOptions),
     Daemon(daemon::DaemonOptions),
     Config(config::ConfigOptions),
     Db(db::DbOptions),
@@ -242,6 +245,7 @@ fn run(command: Command, context: &Context) -> Outcome {
         Command::Breaker(options) => breaker::run(context, &options),
         Command::History(options) => history::run(context, &options),
         Command::Events(options) => events::run(context, &options),
+        Command::Faults(options) => faults::run(context, &options),
         Command::Daemon(options) => daemon::run(context, options),
         Command::Config(options) => config::run(context, options),
         Command::Db(options) => db::run(context, options),

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use expect_test::expect_file;
-use sickbay::cli::command_line;
+use sickbay::cli::{command_line, faults_reference};
 use sickbay::config::{Settings, commented, show, variables_reference};
 use sickbay::environment::Environment;
 
@@ -25,6 +25,11 @@ fn generated_configuration() {
         variables_reference()
     );
     expect_file!["../../../docs/reference/configuration.md"].assert_eq(&text);
+}
+
+#[test]
+fn generated_faults() {
+    expect_file!["../../../docs/reference/faults.md"].assert_eq(&faults_reference());
 }
 
 #[test]
