@@ -42,6 +42,7 @@ declare namespace Wire {
     score_card: ScoreCard;
     readiness: Readiness | null;
     checks: Check[];
+    incidents?: Incident[];
     readings: ReadingView[];
     inventory: InventoryView | null;
     processes: ProcessesView | null;
@@ -50,6 +51,20 @@ declare namespace Wire {
     interval_seconds: number;
     active: boolean;
     breaker: BreakerView | null;
+  }
+
+  interface CheckRef {
+    check: string;
+    instance: string;
+  }
+
+  interface Incident {
+    rule: string;
+    title: string;
+    since: Timestamp;
+    advice: string;
+    root: CheckRef;
+    evidence: CheckRef[];
   }
 
   interface BreakerView {

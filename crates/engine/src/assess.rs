@@ -11,7 +11,7 @@ use crate::input::{Input, Job, ProbeSlot};
 use crate::judge::{Found, Judge, NO_GPU, Reach, Tally};
 use crate::memory::{GpuMemory, NodeFacts, NodeMemory};
 use crate::readiness::readiness;
-use crate::{Policy, score, text, transitions};
+use crate::{Policy, causes, score, text, transitions};
 
 /// Judges one observation of a node, given what is remembered of it.
 ///
@@ -51,13 +51,14 @@ pub fn assess(policy: &Policy, memory: &mut NodeMemory, observation: &Observatio
     let Judge { mut findings, healthy, healthy_gpus, tallies, caps, mut events, reach, .. } = judge;
     findings.sort_by(|a, b| badness(a).cmp(&badness(b)).then(points(a).total_cmp(&points(b))));
 
+    let incidents = causes::incidents(facts, &findings);
     let unknown = unknown_reason(&input, age, reach);
     let node_caps = caps.iter().map(|(cap, _)| cap.clone()).collect();
     let card = score::node_card(&policy.weights, &tallies, node_caps, unknown);
     let unasked = card.unknown_reason.as_deref().filter(|_| reach.lost);
     let gpus = gpus(facts, &findings, &healthy, &healthy_gpus, &caps, unasked);
     let readiness = readiness(&input, facts);
-    let headline = headline(card.unknown_reason.as_deref(), &findings, healthy.len());
+    let headline = headline(card.unknown_reason.as_deref(), &findings, &incidents, healthy.len());
     let active = match input.job {
         Job::Active if !reach.lost => true,
         Job::Idle if !reach.lost => false,
@@ -78,6 +79,7 @@ pub fn assess(policy: &Policy, memory: &mut NodeMemory, observation: &Observatio
         level_since: at,
         score: card,
         checks: results,
+        incidents,
         readiness,
         gpus,
         active,
@@ -120,7 +122,23 @@ fn unknown_reason(input: &Input<'_>, age: Duration, reach: Reach) -> Option<Stri
     (!input.probes.any_answered()).then(|| "no probe answered".to_owned())
 }
 
-fn headline(unknown: Option<&str>, findings: &[Found], healthy: usize) -> String {
+/// The worst finding, or what explains it; the rest as numbers.
+fn headline(
+    unknown: Option<&str>,
+    findings: &[Found],
+    incidents: &[causes::Incident],
+    healthy: usize,
+) -> String {
+    let of_worst = |it: &&causes::Incident| it.root == 0 || it.evidence.contains(&0);
+    if unknown.is_none()
+        && let Some(incident) = incidents.iter().find(of_worst)
+    {
+        let explained = text::count(incident.evidence.len() + 1, "finding");
+        let more = findings.len().saturating_sub(incident.evidence.len() + 1);
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        let title = &incident.title;
+        return text::sentence(&format!("{title}, which explains {explained}{more}"));
+    }
     match (unknown, findings) {
         (Some(reason), _) => format!("Cannot be judged: {reason}."),
         (None, []) if healthy == 1 => "The one check is well.".to_owned(),

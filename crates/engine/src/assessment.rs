@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use sickbay_model::{CheckId, CheckResult, Component, Event, Level, ResourceId, Status, Timestamp};
 
 use crate::Policy;
+use crate::causes::Incident;
 use crate::pace::Busy;
 
 /// The verdict on one node at one time.
@@ -26,6 +27,8 @@ pub struct Assessment {
     pub level_since: Timestamp,
     /// Every check, worst first.
     pub checks: Vec<CheckResult>,
+    /// Findings that one cause explains, the worst first.
+    pub incidents: Vec<Incident>,
     /// May work be started here?
     pub readiness: Readiness,
     /// Each GPU as a resource of its own, by the driver's index.
@@ -183,6 +186,7 @@ pub fn unknown_assessment(
         level: Level::Unknown,
         level_since: at,
         checks: Vec::new(),
+        incidents: Vec::new(),
         readiness: Readiness {
             ready: false,
             pass_rate_percent: 0.0,

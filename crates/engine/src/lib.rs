@@ -102,6 +102,8 @@ mod judge;
 mod text;
 pub use text::sentence;
 
+mod causes;
+pub use causes::Incident;
 mod score;
 
 mod readiness;

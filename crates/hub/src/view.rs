@@ -91,6 +91,11 @@ impl<'a> Drawn<'a> {
             score_card: score_card(&assessment.score),
             readiness: Some(readiness(&assessment.readiness)),
             checks: assessment.checks.iter().map(check).collect(),
+            incidents: assessment
+                .incidents
+                .iter()
+                .map(|incident| incident_view(incident, &assessment.checks))
+                .collect(),
             readings: readings(self.frame, |_, _| true),
             inventory: Some(inventory(self.inventory)),
             processes: Some(processes(self.processes)),
@@ -138,6 +143,7 @@ impl<'a> Drawn<'a> {
             score_card: score_card(&gpu.score),
             readiness: None,
             checks: self.gpu_checks(gpu).map(check).collect(),
+            incidents: Vec::new(),
             readings: readings(self.frame, |metric, of| {
                 (metric.name.starts_with("gpu_") && of == instance)
                     || (metric.name.starts_with("nvlink_")
@@ -223,6 +229,23 @@ fn readiness(readiness: &sickbay_engine::Readiness) -> v1::Readiness {
                 message: check.message.to_string(),
             })
             .collect(),
+    }
+}
+
+fn incident_view(incident: &sickbay_engine::Incident, checks: &[CheckResult]) -> v1::IncidentView {
+    let named = |place: &usize| {
+        let check = checks.get(*place)?;
+        let (check, instance) = (check.check.to_string(), check.instance.to_string());
+        Some(v1::CheckRef { check, instance })
+    };
+    let nothing = || v1::CheckRef { check: String::new(), instance: String::new() };
+    v1::IncidentView {
+        rule: incident.rule.to_owned(),
+        title: incident.title.clone(),
+        since: incident.since,
+        advice: incident.advice.to_owned(),
+        root: named(&incident.root).unwrap_or_else(nothing),
+        evidence: incident.evidence.iter().filter_map(named).collect(),
     }
 }
 

@@ -2,8 +2,8 @@
 
 mod resources;
 pub use resources::{
-    Cap, Check, Contribution, EvidenceView, Page, ProbeView, Readiness, ReadinessCheck,
-    ReadinessOutcome, ResourceDetail, ResourceSummary, ScoreCard,
+    Cap, Check, CheckRef, Contribution, EvidenceView, IncidentView, Page, ProbeView, Readiness,
+    ReadinessCheck, ReadinessOutcome, ResourceDetail, ResourceSummary, ScoreCard,
 };
 
 mod inventory;

@@ -234,3 +234,60 @@ fn any_number_of_faults_is_bounded() {
     node.says("io-error", "sda");
     node.story.steps(3);
 }
+
+#[test]
+fn a_gpu_off_the_bus_is_one_incident_with_its_evidence() {
+    let mut node = Logged::new();
+    node.story.steps(5);
+    node.says("aer-fatal", "0000:00:01.0");
+    node.says("xid-79", "0000:13:00.0");
+    node.story.step();
+    node.story.node.lose_gpu(3);
+    let verdict = node.story.steps(3);
+    let [incident] = verdict.incidents.as_slice() else { panic!("{:?}", verdict.incidents) };
+    assert_eq!((incident.rule, incident.title.as_str()), ("gpu-off-bus", "GPU 3 fell off the bus"));
+    let name = |place: usize| verdict.checks[place].check.as_str();
+    assert_eq!(name(incident.root), "gpu_fault");
+    let evidence: Vec<_> = incident.evidence.iter().map(|place| name(*place)).collect();
+    assert!(
+        evidence.contains(&"kernel_fault") && evidence.contains(&"gpu_missing"),
+        "{evidence:?}"
+    );
+    assert!(
+        verdict.headline.starts_with("GPU 3 fell off the bus, which explains"),
+        "{}",
+        verdict.headline
+    );
+    // What another card has is not this one's.
+    node.says("xid-48", "0000:15:00.0");
+    let verdict = node.story.steps(2);
+    let of_card = |place: &usize| verdict.checks[*place].instance == "5 xid-48";
+    assert!(!verdict.incidents.iter().any(|it| it.evidence.iter().any(of_card)));
+}
+
+#[test]
+fn a_finding_belongs_to_one_incident_and_alone_to_none() {
+    let mut node = Logged::new();
+    node.story.steps(3);
+    node.says("xid-79", "0000:13:00.0");
+    assert_eq!(node.story.step().incidents, [], "there is nothing that it explains");
+    for (code, device) in [
+        ("nvme-down", "nvme0"),
+        ("io-error", "nvme0n1"),
+        ("filesystem-readonly", "nvme0n1p2"),
+        ("nfs-not-responding", "filer"),
+        ("hung-task", ""),
+        ("mlx5-health", "0000:81:00.0"),
+    ] {
+        node.says(code, device);
+    }
+    let verdict = node.story.steps(2);
+    let mut places: Vec<_> = verdict.incidents.iter().map(|incident| incident.root).collect();
+    places.extend(verdict.incidents.iter().flat_map(|incident| incident.evidence.iter().copied()));
+    let count = places.len();
+    places.sort_unstable();
+    places.dedup();
+    assert_eq!(places.len(), count);
+    assert!(verdict.incidents.len() >= 2, "{:?}", verdict.incidents);
+    assert!(places.iter().all(|place| !verdict.checks[*place].is_healthy()));
+}

@@ -16,6 +16,7 @@ export function Findings({ detail }) {
     ${total === 0 && html`<p class="calm" data-level="unknown"><${Icon} name="unknown" size=${20} /><span>No check has been answered yet.</span></p>`}
     ${total > 0 && findings.length === 0 && html`<p class="calm" data-level=${stale ? "unknown" : "healthy"}>
       <${Icon} name=${stale ? "unknown" : "healthy"} size=${20} /><span>${stale ? `All ${plural(total, "check")} were well when last asked.` : total === 1 ? "The check is well." : `All ${plural(total, "check")} are well.`}</span></p>`}
+    ${(detail.incidents ?? []).map((incident) => html`<${Incident} key=${incident.rule + incident.since} incident=${incident} checks=${detail.checks} />`)}
     ${findings.length > 0 && html`<ul class="findings">${findings.map((check) => html`<${Finding} key=${`${check.check}|${check.instance}`} check=${check} />`)}</ul>`}
     ${total > 0 && html`<details class="all-checks"><summary>${total === 1 ? "Show it" : findings.length > 0 ? `All ${plural(total, "check")}` : "Show them"}</summary>
       <${Table} label="All checks" head=${["Check", "Status", { name: "What was found", wide: true }, "Part", { name: "Points", right: true }, { name: "Took", right: true }]}>
@@ -26,6 +27,19 @@ export function Findings({ detail }) {
         </tr>`)}
       <//></details>`}
   <//>`;
+}
+
+/** What hangs together: what happened, and what came of it in the order of time. @param {{ incident: Wire.Incident, checks: Wire.Check[] }} props */
+function Incident({ incident, checks }) {
+  /** @param {Wire.CheckRef} wanted */
+  const find = (wanted) => checks.find((check) => check.check === wanted.check && check.instance === wanted.instance);
+  const chain = [incident.root, ...incident.evidence].map(find).filter((check) => check !== undefined);
+  const level = chain[0]?.status ?? "unknown";
+  return html`<section class="incident" data-level=${level} aria-label=${`What happened: ${incident.title}`}>
+    <h3><${Icon} name=${level} size=${20} /> <span class="incident-title">${incident.title}</span> <span class="muted">for <${For} at=${incident.since} /></span></h3>
+    <ol>${chain.map((check, place) => html`<li key=${`${check.check}|${check.instance}`}><span class="muted">${place === 0 ? "because" : "explains"}</span> <span>${check.message}</span></li>`)}</ol>
+    <p class="advice"><${Icon} name="advice" /><span><span class="sr">What to do: </span><${Prose} text=${incident.advice} /></span></p>
+  </section>`;
 }
 
 /** @param {{ check: Wire.Check }} props */

@@ -111,6 +111,10 @@ fn explanation(context: &Context, detail: &ResourceDetail) -> String {
     text.push('\n');
     text.push_str(&render::heading(terminal, "How the score came about"));
     text.push_str(&render::score(terminal, detail));
+    if !detail.incidents.is_empty() {
+        text.push_str(&render::heading(terminal, "What happened"));
+        text.push_str(&render::incidents(terminal, detail, now));
+    }
     let findings = render::findings(terminal, &detail.checks, now);
     let healthy = detail.checks.iter().filter(|check| check.status == Status::Healthy).count();
     if findings.is_empty() {

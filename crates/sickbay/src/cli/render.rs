@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use sickbay_model::{Level, Status, Timestamp};
-use sickbay_wire::v1::{Check, InventoryView, ReadinessOutcome, ResourceDetail, ResourceSummary};
+use sickbay_wire::v1::{
+    Check, CheckRef, InventoryView, ReadinessOutcome, ResourceDetail, ResourceSummary,
+};
 
 use super::format;
 use super::table::{Cell, Table};
@@ -96,6 +98,36 @@ pub(crate) fn checks(terminal: &Terminal, checks: &[Check]) -> String {
         ]);
     }
     table.render(terminal)
+}
+
+/// What hangs together, as a person would tell it: what happened, then what came of it.
+pub(crate) fn incidents(terminal: &Terminal, detail: &ResourceDetail, now: Timestamp) -> String {
+    let mut text = String::new();
+    let find = |wanted: &CheckRef| {
+        let same = |it: &&Check| it.check == wanted.check && it.instance == wanted.instance;
+        detail.checks.iter().find(same)
+    };
+    for incident in &detail.incidents {
+        let title = terminal.paint(Paint::Bold, &safe(&incident.title));
+        let _ = writeln!(text, "  {title}, {}", format::age(incident.since, now));
+        let mut table = Table::new(4, &[]);
+        let root = find(&incident.root).map(|check| ("because", check));
+        let evidence = incident.evidence.iter().filter_map(find).map(|check| ("explains", check));
+        for (word, check) in root.into_iter().chain(evidence) {
+            table.row(vec![
+                Cell::text(word).paint(Paint::Dim),
+                Cell::text(format::time(check.since, now)),
+                Cell::text(safe(&check.message)),
+            ]);
+        }
+        table.row(vec![
+            Cell::text("do").paint(Paint::Dim),
+            Cell::text(""),
+            Cell::text(safe(&incident.advice)),
+        ]);
+        text.push_str(&table.render(terminal));
+    }
+    text
 }
 
 /// How many checks that cannot be judged are told one by one: a driver that does not answer leaves

@@ -66,6 +66,9 @@ pub struct ResourceDetail {
     pub readiness: Option<Readiness>,
     /// Every check, worst first.
     pub checks: Vec<Check>,
+    /// Findings that one cause explains, the worst first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub incidents: Vec<IncidentView>,
     /// Newest values.
     pub readings: Vec<ReadingView>,
     /// What a node consists of; none for other kinds.
@@ -83,6 +86,33 @@ pub struct ResourceDetail {
     /// Its breaker; none for what is behind none: parts, and the hub's own machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaker: Option<BreakerView>,
+}
+
+/// Findings that one cause explains.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct IncidentView {
+    /// The causal rule that found it.
+    pub rule: String,
+    /// What happened, as a fragment: "GPU 3 fell off the bus".
+    pub title: String,
+    /// When it began.
+    #[schema(value_type = String, format = DateTime)]
+    pub since: Timestamp,
+    /// What to do about the cause.
+    pub advice: String,
+    /// The finding that is the cause.
+    pub root: CheckRef,
+    /// What it explains, in the order in which it was found.
+    pub evidence: Vec<CheckRef>,
+}
+
+/// Names one of a resource's checks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CheckRef {
+    /// The check's name.
+    pub check: String,
+    /// Its instance, empty if there is just one.
+    pub instance: String,
 }
 
 /// How a score came about. `score` is the sum of the contributions, or the smallest cap.
