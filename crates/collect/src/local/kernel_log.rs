@@ -92,8 +92,9 @@ impl LocalCollector for KernelLogReader {
         let bytes = bytes.map_err(|error| read_error(&uptime_path, &error))?;
         let seconds = uptime::parse(bytes).map_err(|error| malformed(&uptime_path, &error))?;
         let uptime = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-        #[expect(clippy::cast_precision_loss, reason = "no log loses 2^53 lines")]
-        out.put(KERNEL_LOG_DROPPED, "", self.dropped as f64);
+        if self.last_sequence.is_some() {
+            out.put(KERNEL_LOG_DROPPED, "", self.dropped as f64);
+        }
         out.facts.kernel_log = Some(KernelLog {
             boot_id: self.boot_id.clone(),
             uptime_ms: u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX),

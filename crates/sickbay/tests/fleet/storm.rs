@@ -184,9 +184,9 @@ fn each_kind_of_trouble_has_its_own_state_and_the_rest_is_well() {
     storm.hosts.behave(50..60, Behaviour::Cut);
     storm.hosts.behave(60..70, Behaviour::DiskFull);
     // Which they are; what may be said of them: the level, and what the headline tells. Of a silent
-    // host either its shell or, once its session is given up, its server says nothing.
+    // host nothing is known: its shell or, once its session is given up, its server says nothing.
     let words: [(Range<usize>, Words); 5] = [
-        (0..30, &[("critical", "did not answer within"), ("unknown", "then says nothing")]),
+        (0..30, &[("unknown", "did not answer within"), ("unknown", "then says nothing")]),
         (30..40, &[("unknown", "does not let us in")]),
         (40..50, &[("critical", "The nvidia driver does not answer")]),
         (50..60, &[("unknown", "its shell ended")]),

@@ -38,9 +38,9 @@ fn some_ticks() {
 
 /// Which series there are; round trips are measured elsewhere.
 fn series(observation: &Observation) -> BTreeSet<(&'static str, String)> {
-    let round_trips: [MetricId; 2] = [catalogue::LATENCY, catalogue::LATENCY_LOSS];
+    let not_both = [catalogue::LATENCY, catalogue::LATENCY_LOSS, catalogue::KERNEL_LOG_DROPPED];
     let series = observation.frame.iter();
-    let series = series.filter(|(series, _)| !round_trips.contains(&series.metric));
+    let series = series.filter(|(series, _)| !not_both.contains(&series.metric));
     let name = |metric| catalogue::find(metric).map_or("unknown", |def| def.name);
     series.map(|(series, _)| (name(series.metric), series.instance.to_string())).collect()
 }
