@@ -79,6 +79,10 @@ impl Asked {
                 self.due = now + earlier(self.interval);
                 let missed = join_missed(std::mem::take(&mut sample.missed));
                 kept = sample;
+                if !self.interval.is_zero() {
+                    // It is kept for a while.
+                    kept.readings.shrink_to_fit();
+                }
                 missed.map_or(ProbeOutcome::Answered, ProbeOutcome::Partial)
             }
             Err(error) if ended.hung => {

@@ -77,7 +77,8 @@ impl From<ProbeError> for Trouble {
 
 impl SshNode {
     pub(crate) fn new(ssh: Ssh, resource: Resource, target: SshTarget) -> Self {
-        let conversation = Conversation::new(resource, ssh.settings().remote.clone());
+        let conversation = Conversation::new(resource, ssh.settings().remote.clone())
+            .sharing(Arc::clone(&ssh.shared().layouts));
         Self { target, conversation, ssh, remembered: None, link: None }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sickbay_model::catalogue::LATENCY;
 use sickbay_model::{
-    Observation, ProbeError, ProbeOutcome, ProbeReport, Resource, Timestamp, probe,
+    Observation, ProbeError, ProbeOutcome, ProbeReport, Resource, SharedLayouts, Timestamp, probe,
 };
 
 use super::host::{self, Host};
@@ -72,6 +72,13 @@ impl Conversation {
             merger: Merger::default(),
             settings,
         }
+    }
+
+    /// With frames that share their layout with those of other nodes.
+    #[must_use]
+    pub fn sharing(mut self, layouts: Arc<SharedLayouts>) -> Self {
+        self.merger = Merger::sharing(layouts);
+        self
     }
 
     /// The node.
