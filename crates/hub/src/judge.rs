@@ -276,7 +276,7 @@ impl Judge {
         let last = if node.known.is_empty() {
             let mut detail = view::never_collected(&self.policy, id, at, &silenced.reason);
             if let Some(definition) = &node.definition {
-                detail.summary.labels.clone_from(&definition.labels);
+                detail.summary.labels = Arc::new(definition.labels.clone());
             }
             never = [(id.clone(), Arc::new(KnownResource::from(detail)))];
             &never[..]

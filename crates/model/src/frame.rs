@@ -213,6 +213,7 @@ impl FrameBuilder {
         };
         let at = slot.0 as usize;
         if self.values.len() <= at {
+            self.values.reserve_exact(self.layout.series.len().saturating_sub(self.values.len()));
             self.values.resize(at + 1, f64::NAN);
         }
         if let Some(cell) = self.values.get_mut(at) {
@@ -250,10 +251,9 @@ impl FrameBuilder {
 
     /// Ends the frame: returns it and how many values were refused, and starts the next one.
     pub fn finish(&mut self, at: Timestamp) -> (Frame, u32) {
-        let mut values = vec![f64::NAN; self.layout.series.len()];
-        for (cell, value) in values.iter_mut().zip(self.values.drain(..)) {
-            *cell = value;
-        }
+        // Made anew for each frame: of many nodes each would keep as much room as a frame has.
+        let mut values = std::mem::take(&mut self.values);
+        values.resize(self.layout.series.len(), f64::NAN);
         let refused = std::mem::take(&mut self.refused);
         (Frame { at, layout: Arc::clone(&self.layout), values: values.into() }, refused)
     }

@@ -221,7 +221,12 @@ impl SshNode {
                 }
             }
         }
-        Ok(talk.round_trip)
+        let round_trip = talk.round_trip;
+        if link.under_way.is_empty() {
+            // It would keep the task of this collection, some kilobytes, until the next one.
+            let _none = link.under_way.next().now_or_never();
+        }
+        Ok(round_trip)
     }
 }
 

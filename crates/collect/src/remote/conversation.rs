@@ -114,7 +114,7 @@ impl Conversation {
             let seconds = seconds * u64::from(patience);
             questions.push(self.question(Lane::Nvidia, seconds, words.as_bytes(), limit, awaited));
         }
-        if mounts && let Some(words) = self.mounts.words(now) {
+        if mounts && let Some(words) = self.mounts.words(now, self.host.rest()) {
             let limit = (timeout + WAY, mounts::MAX_ANSWER_BYTES);
             let awaited = self.mounts.awaited();
             questions.push(self.question(Lane::Mounts, seconds, words.as_bytes(), limit, awaited));
