@@ -392,7 +392,8 @@ impl ClientKex {
                     hash,
                     kex,
                     names.clone(),
-                    self.exchange.clone(),
+                    // What was hashed is not needed any more, and a session would keep it.
+                    Exchange::new(&[], &[]),
                     self.cause.session_id(),
                 )?;
 

@@ -41,6 +41,13 @@ pub(in crate::api) struct Row {
 }
 
 impl Row {
+    /// Fetches its line from memory, all parts of it at once.
+    pub(in crate::api) fn touch(&self) -> u8 {
+        /// What memory gives at once, on all machines of today.
+        const LINE_BYTES: usize = 64;
+        self.json.as_bytes().iter().step_by(LINE_BYTES).fold(0, |all, byte| all ^ byte)
+    }
+
     fn new(
         id: &ResourceId,
         detail: Option<&Arc<KnownResource>>,
