@@ -75,7 +75,9 @@ section! {
         /// How often GPUs are asked: `nvidia-smi` is not free.
         #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
         gpu_interval: DurationText,
-        /// How often processes are scanned.
+        /// How often processes are scanned. On a node that is polled more rarely, this and the next two
+        /// wait for every third poll, at most 0.6 of `state.stale_after`; processes do not where
+        /// some are looked for.
         #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
         process_interval: DurationText,
         /// How often filesystems are asked for their space.
