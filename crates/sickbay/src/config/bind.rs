@@ -98,7 +98,7 @@ fn tie_all(way: Direction, raw: &mut RawConfig, settings: &mut Settings) {
         hub.local.watched_paths = watched.map(PathBuf::from).collect();
         // Of what is asked rarely, one answer may be lost before the last one is stale.
         let remote = Arc::make_mut(&mut hub.ssh.remote);
-        remote.longest_interval = hub.policy.state.stale_after.mul_f64(0.6);
+        remote.longest_interval = hub.policy.state.stale_after * 3 / 5;
     }
     section(way, &mut raw.store, |raw| {
         let StoreOptions { retention, commit_interval, .. } = &mut hub.store;
