@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -10,6 +10,8 @@ use anyhow::{Context as _, Result, bail};
 pub struct Simulated {
     directory: tempfile::TempDir,
     child: Child,
+    /// Where it answers: it ends when nobody listens any more.
+    _output: BufReader<ChildStdout>,
     nodes: usize,
 }
 
@@ -31,11 +33,12 @@ impl Simulated {
             })?;
         let mut line = String::new();
         let output = child.stdout.take().context("the fleet has no output")?;
-        BufReader::new(output).read_line(&mut line)?;
+        let mut output = BufReader::new(output);
+        output.read_line(&mut line)?;
         if !line.starts_with("ready ") {
             bail!("the fleet said {line:?}");
         }
-        Ok(Self { directory, child, nodes })
+        Ok(Self { directory, child, _output: output, nodes })
     }
 
     /// Gives it a line of its own language.

@@ -48,6 +48,8 @@ pub(crate) struct Asked {
     /// When it is asked next, by the monotonic clock.
     pub(crate) due: Duration,
     pub(crate) hangs: u32,
+    /// When it answered, unless it failed since.
+    answered: Option<Duration>,
     /// When it was first asked in vain.
     silent_since: Option<Duration>,
     pub(crate) last: Option<Kept>,
@@ -55,7 +57,22 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn new(probe: ProbeId, interval: Duration) -> Self {
-        Self { probe, interval, due: Duration::ZERO, hangs: 0, silent_since: None, last: None }
+        Self {
+            probe,
+            interval,
+            due: Duration::ZERO,
+            hangs: 0,
+            answered: None,
+            silent_since: None,
+            last: None,
+        }
+    }
+
+    /// Whether it is to be asked now. What answered is left alone for `rest`, where that is longer
+    /// than its own interval.
+    pub(crate) fn is_due(&self, now: Duration, rest: Duration) -> bool {
+        let rested = self.answered.map_or(Duration::ZERO, |at| at + earlier(rest));
+        self.due.max(rested) <= now
     }
 
     /// How many times as long as others it may take.
@@ -69,6 +86,7 @@ impl Asked {
             self.hangs = 0;
             self.silent_since = None;
         }
+        self.answered = ended.result.is_ok().then_some(now);
         let mut kept = Sample::default();
         let outcome = match ended.result {
             Ok(Sample { not_applicable: Some(reason), .. }) => {
@@ -79,6 +97,10 @@ impl Asked {
                 self.due = now + earlier(self.interval);
                 let missed = join_missed(std::mem::take(&mut sample.missed));
                 kept = sample;
+                if !self.interval.is_zero() {
+                    // It is kept for a while.
+                    kept.readings.shrink_to_fit();
+                }
                 missed.map_or(ProbeOutcome::Answered, ProbeOutcome::Partial)
             }
             Err(error) if ended.hung => {

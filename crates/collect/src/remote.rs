@@ -47,10 +47,24 @@ pub struct RemoteSettings {
     pub kernel_log_interval: Duration,
     /// How often GPUs are asked: `nvidia-smi` is not free. Default 10 s.
     pub gpu_interval: Duration,
+    /// While a node is polled more and more rarely, what is asked less often than at every poll is
+    /// asked at every third one, but at least this often. Default 180 s: well within the time after
+    /// which the health model calls an answer stale.
+    pub longest_interval: Duration,
     /// Which processes are named by the configuration.
     pub process_patterns: Vec<ProcessPattern>,
     /// When and how torch is asked.
     pub torch: TorchSettings,
+}
+
+/// At every how many polls the slow parts are asked where polls themselves are rare.
+const RESTING_POLLS: u32 = 3;
+
+impl RemoteSettings {
+    /// How long what answered is left alone on a node that is polled so often.
+    fn rest(&self, between_polls: Duration) -> Duration {
+        between_polls.saturating_mul(RESTING_POLLS).min(self.longest_interval)
+    }
 }
 
 impl Default for RemoteSettings {
@@ -62,6 +76,7 @@ impl Default for RemoteSettings {
             filesystem_interval: Duration::from_secs(30),
             kernel_log_interval: Duration::from_secs(15),
             gpu_interval: Duration::from_secs(10),
+            longest_interval: Duration::from_secs(180),
             process_patterns: Vec::new(),
             torch: TorchSettings::default(),
         }

@@ -1,6 +1,7 @@
 //! What blocking collectors write into.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sickbay_model::{
@@ -47,7 +48,13 @@ impl Sample {
         }
         // One more than the limit is kept, so that the frame sees and counts the overflow.
         if self.readings.len() <= Self::MAX_READINGS {
-            self.readings.push(Reading { metric, instance: instance.into(), value });
+            // Readings of one instance come one after the other: they share its name.
+            let last = self.readings.last().map(|last| &last.instance);
+            let instance = match last.filter(|last| ***last == *instance) {
+                Some(last) => Arc::clone(last),
+                None => instance.into(),
+            };
+            self.readings.push(Reading { metric, instance, value });
         }
     }
 

@@ -10,7 +10,8 @@ use sickbay_engine::{
     SystemInput, assess, next_interval, silence, system_score,
 };
 use sickbay_model::{
-    Event, EventId, EventKind, NodeDefinition, Observation, Resource, ResourceId, Timestamp,
+    Event, EventId, EventKind, NodeDefinition, Observation, Resource, ResourceId, SharedLayouts,
+    Timestamp,
 };
 use sickbay_runtime::{Clock, TaskStatus};
 use sickbay_store::{MetricJudgement, Store, WriteBatch};
@@ -29,10 +30,11 @@ mod saving;
 
 use asking::Reach;
 use changes::{check_changes, judgement_changes};
-use columns::{SharedLayouts, VerdictColumns};
+use columns::VerdictColumns;
 use errors::ErrorWindow;
 use parts::Parts;
 use pending::Pending;
+use saving::SaveBudget;
 
 /// The second collection follows the first this soon: rates exist only from then on.
 const SECOND_COLLECTION: Duration = Duration::from_secs(1);
@@ -61,6 +63,7 @@ pub(crate) struct Judge {
     layouts: SharedLayouts,
     /// When the next state may be written of which nothing changed.
     next_periodic_save: Duration,
+    save_budget: SaveBudget,
 }
 
 /// What is known of one node.
@@ -86,6 +89,8 @@ struct Node {
     verdicts: VerdictColumns,
     collections: u64,
     last_saved: Option<Duration>,
+    /// Whether its verdict changed and that is not written yet.
+    unsaved: bool,
     share: NodeShare,
     /// How its readings were last said to be judged.
     judgements: Vec<MetricJudgement>,
@@ -128,6 +133,7 @@ impl Judge {
             breakers: BreakerCounts::default(),
             layouts: SharedLayouts::default(),
             next_periodic_save: Duration::ZERO,
+            save_budget: SaveBudget::default(),
         }
     }
 
@@ -195,8 +201,7 @@ impl Judge {
         let checks = check_changes(&resource.id, before, &assessment);
         let judgements = judgement_changes(&mut node.judgements, &self.policy, &assessment);
         let (at, events) = (assessment.at, std::mem::take(&mut assessment.events));
-        let frame =
-            Arc::new(node.verdicts.extend(&mut self.layouts, &observation.frame, &assessment));
+        let frame = Arc::new(node.verdicts.extend(&self.layouts, &observation.frame, &assessment));
         let judged = Judged::new(resource, assessment, observation, Arc::clone(&frame), interval);
         let known = judged.resources();
         let gone = ids_missing(&node.known, &known);
@@ -271,7 +276,7 @@ impl Judge {
         let last = if node.known.is_empty() {
             let mut detail = view::never_collected(&self.policy, id, at, &silenced.reason);
             if let Some(definition) = &node.definition {
-                detail.summary.labels.clone_from(&definition.labels);
+                detail.summary.labels = Arc::new(definition.labels.clone());
             }
             never = [(id.clone(), Arc::new(KnownResource::from(detail)))];
             &never[..]

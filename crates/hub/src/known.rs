@@ -18,7 +18,7 @@ use sickbay_model::{
 };
 use sickbay_wire::v1::{ResourceDetail, ResourceSummary};
 
-use crate::view::{self, Drawn};
+use crate::view::{self, Drawn, Labels};
 
 /// What is known of a resource: its summary, and what its detail is made of.
 #[derive(Debug)]
@@ -51,6 +51,7 @@ enum Basis {
 #[derive(Debug)]
 pub(crate) struct Judged {
     resource: Resource,
+    labels: Arc<Labels>,
     assessment: Assessment,
     inventory: Arc<Inventory>,
     processes: Arc<ProcessSummary>,
@@ -71,7 +72,8 @@ impl Judged {
         // It is kept, and will not grow.
         assessment.checks.shrink_to_fit();
         Self {
-            resource: resource.clone(),
+            labels: Arc::new(resource.labels.clone()),
+            resource: Resource { labels: Labels::new(), ..resource.clone() },
             assessment,
             inventory: Arc::clone(&observation.inventory),
             processes: Arc::clone(&observation.processes),
@@ -84,6 +86,7 @@ impl Judged {
     fn drawn(&self) -> Drawn<'_> {
         Drawn {
             resource: &self.resource,
+            labels: &self.labels,
             assessment: &self.assessment,
             inventory: &self.inventory,
             processes: &self.processes,

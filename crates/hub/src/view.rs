@@ -2,6 +2,8 @@
 //!
 //! The API and `sickbay check` both come through here, so that they cannot disagree.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sickbay_engine::{Assessment, GpuAssessment};
@@ -21,10 +23,15 @@ use inventory::{inventory, processes};
 pub(crate) use silence::{empty_observation, silence_summary};
 pub use silence::{never_collected, silenced};
 
+/// Labels of a node.
+pub(crate) type Labels = BTreeMap<String, String>;
+
 /// A verdict on a node, and what it was drawn from: all that its details are made of.
 #[derive(Clone, Copy)]
 pub(crate) struct Drawn<'a> {
     pub(crate) resource: &'a Resource,
+    /// Its labels, which the summaries of the node and of its GPUs share.
+    pub(crate) labels: &'a Arc<Labels>,
     pub(crate) assessment: &'a Assessment,
     pub(crate) inventory: &'a Inventory,
     pub(crate) processes: &'a ProcessSummary,
@@ -42,7 +49,8 @@ pub fn node_details(
     observation: &Observation,
     interval: Duration,
 ) -> Vec<v1::ResourceDetail> {
-    let drawn = Drawn::of(resource, assessment, observation, interval);
+    let labels = Arc::new(resource.labels.clone());
+    let drawn = Drawn::of(resource, &labels, assessment, observation, interval);
     let gpus = assessment.gpus.iter().map(|gpu| drawn.gpu_detail(gpu));
     std::iter::once(drawn.node_detail()).chain(gpus).collect()
 }
@@ -50,12 +58,14 @@ pub fn node_details(
 impl<'a> Drawn<'a> {
     fn of(
         resource: &'a Resource,
+        labels: &'a Arc<Labels>,
         assessment: &'a Assessment,
         observation: &'a Observation,
         interval: Duration,
     ) -> Self {
         Self {
             resource,
+            labels,
             assessment,
             inventory: &observation.inventory,
             processes: &observation.processes,
@@ -72,7 +82,7 @@ impl<'a> Drawn<'a> {
             kind: Kind::Node,
             display_name: resource.display_name.clone(),
             parent: resource.parent.as_ref().map(ToString::to_string),
-            labels: resource.labels.clone(),
+            labels: Arc::clone(self.labels),
             level: assessment.level,
             since: assessment.level_since,
             score: assessment.score.score,
@@ -124,7 +134,7 @@ impl<'a> Drawn<'a> {
             kind: Kind::Gpu,
             display_name: gpu_name(gpu.index, device),
             parent: Some(node.id.to_string()),
-            labels: node.labels.clone(),
+            labels: Arc::clone(self.labels),
             level: gpu.level,
             since: gpu.level_since,
             score: gpu.score.score,

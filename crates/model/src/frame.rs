@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue;
+use crate::layouts::SharedLayouts;
 use crate::metric::MetricId;
 use crate::time::Timestamp;
 
@@ -20,7 +21,7 @@ pub struct Reading {
     pub metric: MetricId,
     /// Which instance; empty for metrics with one value per node.
     #[serde(default, skip_serializing_if = "str::is_empty")]
-    pub instance: Box<str>,
+    pub instance: Arc<str>,
     /// The value in the metric's unit.
     pub value: f64,
 }
@@ -182,6 +183,8 @@ impl Frame {
 #[derive(Debug, Default)]
 pub struct FrameBuilder {
     layout: Arc<Layout>,
+    /// Whether the layout has columns since it was last shared.
+    grown: bool,
     values: Vec<f64>,
     refused: u32,
     refused_series: Vec<Series>,
@@ -210,6 +213,7 @@ impl FrameBuilder {
         };
         let at = slot.0 as usize;
         if self.values.len() <= at {
+            self.values.reserve_exact(self.layout.series.len().saturating_sub(self.values.len()));
             self.values.resize(at + 1, f64::NAN);
         }
         if let Some(cell) = self.values.get_mut(at) {
@@ -221,7 +225,17 @@ impl FrameBuilder {
     fn slot(&mut self, metric: MetricId, instance: &str) -> Option<SeriesSlot> {
         match self.layout.slot(metric, instance) {
             Some(slot) => Some(slot),
-            None => Arc::make_mut(&mut self.layout).slot_or_insert(metric, instance),
+            None => {
+                self.grown = true;
+                Arc::make_mut(&mut self.layout).slot_or_insert(metric, instance)
+            }
+        }
+    }
+
+    /// Uses the layout of another node's frames, if one among these is equal.
+    pub fn share_layout(&mut self, layouts: &SharedLayouts) {
+        if std::mem::take(&mut self.grown) {
+            self.layout = layouts.share(Arc::clone(&self.layout));
         }
     }
 
@@ -237,10 +251,9 @@ impl FrameBuilder {
 
     /// Ends the frame: returns it and how many values were refused, and starts the next one.
     pub fn finish(&mut self, at: Timestamp) -> (Frame, u32) {
-        let mut values = vec![f64::NAN; self.layout.series.len()];
-        for (cell, value) in values.iter_mut().zip(self.values.drain(..)) {
-            *cell = value;
-        }
+        // Made anew for each frame: of many nodes each would keep as much room as a frame has.
+        let mut values = std::mem::take(&mut self.values);
+        values.resize(self.layout.series.len(), f64::NAN);
         let refused = std::mem::take(&mut self.refused);
         (Frame { at, layout: Arc::clone(&self.layout), values: values.into() }, refused)
     }
@@ -278,6 +291,29 @@ mod tests {
         let (frame, refused) = builder.finish(Timestamp::EPOCH);
         assert!(frame.is_empty());
         assert_eq!((frame.get(CPU_USED), refused), (None, 5));
+    }
+
+    #[test]
+    fn builders_of_equal_nodes_share_a_layout_until_one_of_them_grows() {
+        let layouts = SharedLayouts::default();
+        let mut builders = [FrameBuilder::new(), FrameBuilder::new()];
+        let mut layouts_of = |also: Option<&str>| {
+            let [first, second] = builders.each_mut().map(|builder| {
+                builder.put(CPU_USED, "", 12.5);
+                builder
+            });
+            if let Some(mount) = also {
+                second.put(FILESYSTEM_USED, mount, 40.0);
+            }
+            [first, second].map(|builder| {
+                builder.share_layout(&layouts);
+                builder.finish(Timestamp::EPOCH).0.layout
+            })
+        };
+        let [first, second] = layouts_of(None);
+        assert!(Arc::ptr_eq(&first, &second));
+        let [first, second] = layouts_of(Some("/"));
+        assert_eq!((first.series().len(), second.series().len()), (1, 2));
     }
 
     #[test]

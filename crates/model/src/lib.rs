@@ -22,6 +22,9 @@ pub mod catalogue;
 mod frame;
 pub use frame::{Frame, FrameBuilder, Layout, Reading, Series, SeriesSlot};
 
+mod layouts;
+pub use layouts::SharedLayouts;
+
 mod inventory;
 pub use inventory::{
     BlockDevice, Filesystem, GpuCondition, GpuDevice, GpuVendor, HostFacts, Inventory,

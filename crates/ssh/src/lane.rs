@@ -153,6 +153,8 @@ async fn exchange(
     }
     let sent = Instant::now();
     channel.opened.send(&message).await?;
+    // Some answers take minutes.
+    drop(message);
     loop {
         match channel.opened.inbox.next().await {
             Ok(bytes) => {

@@ -77,7 +77,8 @@ impl From<ProbeError> for Trouble {
 
 impl SshNode {
     pub(crate) fn new(ssh: Ssh, resource: Resource, target: SshTarget) -> Self {
-        let conversation = Conversation::new(resource, ssh.settings().remote.clone());
+        let conversation = Conversation::new(resource, ssh.settings().remote.clone())
+            .sharing(Arc::clone(&ssh.shared().layouts));
         Self { target, conversation, ssh, remembered: None, link: None }
     }
 
@@ -220,7 +221,12 @@ impl SshNode {
                 }
             }
         }
-        Ok(talk.round_trip)
+        let round_trip = talk.round_trip;
+        if link.under_way.is_empty() {
+            // It would keep the task of this collection, some kilobytes, until the next one.
+            let _none = link.under_way.next().now_or_never();
+        }
+        Ok(round_trip)
     }
 }
 

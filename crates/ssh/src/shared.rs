@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use russh::client::Config as Protocol;
 use russh::{Preferred, SshId};
-use sickbay_model::{ProbeError, Resource, SshTarget};
+use sickbay_model::{ProbeError, Resource, SharedLayouts, SshTarget};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     /// Turns for name servers.
     pub(crate) lookups: Arc<Semaphore>,
     readers: Arc<Semaphore>,
+    /// What the columns of frames mean, once for equal nodes.
+    pub(crate) layouts: Arc<SharedLayouts>,
     protocols: Mutex<HashMap<KnownTypes, Arc<Protocol>>>,
     /// By the whole way there: who trusts other keys, or logs in otherwise, has another session.
     jumps: Mutex<HashMap<Vec<Hop>, Weak<Jump>>>,
@@ -123,6 +125,7 @@ impl Ssh {
                 opening,
                 lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
                 readers: Arc::new(Semaphore::new(MAX_READERS)),
+                layouts: Arc::default(),
                 protocols: Mutex::default(),
                 jumps: Mutex::default(),
             }),

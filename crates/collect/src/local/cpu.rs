@@ -11,7 +11,7 @@ use sickbay_model::{ProbeError, ProbeId, probe};
 use super::LocalCollector;
 use super::rate::{Previous, growth, per_second, seconds_between};
 use super::read::KernelFile;
-use crate::parse::cpu_stat::{CpuStat, CpuTimes};
+use crate::parse::cpu_stat::{CoreTimes, CpuStat, CpuTimes};
 use crate::parse::{cpu_stat, cpuinfo, loadavg};
 use crate::{Files, Roots, Sample};
 
@@ -27,7 +27,7 @@ pub(super) struct Cpu {
     stat_file: KernelFile,
     loadavg_file: KernelFile,
     current: CpuStat,
-    previous: Option<Previous<CpuStat>>,
+    previous: Option<Previous<Counters>>,
     model: Option<String>,
 }
 
@@ -54,11 +54,6 @@ impl LocalCollector for Cpu {
         monotonic: Duration,
         out: &mut Sample,
     ) -> Result<(), ProbeError> {
-        if let Some(previous) = &self.previous
-            && self.current.cores.capacity() == 0
-        {
-            self.current.cores.reserve_exact(previous.counters.cores.len());
-        }
         let parsed = cpu_stat::parse_into(self.stat_file.read(roots)?, &mut self.current);
         parsed.map_err(|error| self.stat_file.malformed(roots, &error))?;
         if let Some(previous) = &self.previous {
@@ -67,15 +62,13 @@ impl LocalCollector for Cpu {
         }
         let model = self.model(roots);
         put_facts(&self.current, model, out);
-        // The two swap places, so that neither list of cores is ever allocated again; but of many
-        // nodes with many cores one list each is enough.
-        let recycled = match &roots.files {
-            Files::Here => self.previous.take().map(|previous| previous.counters),
-            Files::Fetched(_) => None,
-        };
-        let mut counters = std::mem::replace(&mut self.current, recycled.unwrap_or_default());
-        counters.cores.shrink_to_fit();
+        let room = self.previous.take().map(|previous| previous.counters.cores);
+        let counters = Counters::of(&self.current, room.unwrap_or_default());
         self.previous = Some(Previous { at: monotonic, counters });
+        if matches!(roots.files, Files::Fetched(_)) {
+            // Of many nodes with many cores each is looked at in turn: none keeps this room.
+            self.current.cores = Vec::new();
+        }
 
         let load = self.put_load(roots, out);
         out.part(load);
@@ -119,7 +112,58 @@ fn put_facts(stat: &CpuStat, model: String, out: &mut Sample) {
     out.facts.host.cpu_model = model;
 }
 
-fn put_shares(earlier: &CpuStat, later: &CpuStat, out: &mut Sample) {
+/// What is kept of a reading until the next one: small, because a hub keeps it for every node.
+#[derive(Debug)]
+struct Counters {
+    total: CpuTimes,
+    cores: Vec<CoreTicks>,
+    interrupts: Option<u64>,
+    context_switches: Option<u64>,
+    forks: Option<u64>,
+}
+
+/// One core's time in clock ticks, modulo 2³²: between two readings there passes less, for that
+/// would take more than a year.
+#[derive(Clone, Copy, Debug)]
+struct CoreTicks {
+    core: u32,
+    used: u32,
+    idle: u32,
+    iowait: u32,
+}
+
+impl Counters {
+    fn of(stat: &CpuStat, mut room: Vec<CoreTicks>) -> Self {
+        room.clear();
+        room.reserve_exact(stat.cores.len());
+        room.extend(stat.cores.iter().map(CoreTicks::of));
+        let CpuStat { total, interrupts, context_switches, forks, .. } = *stat;
+        Self { total, cores: room, interrupts, context_switches, forks }
+    }
+}
+
+impl CoreTicks {
+    fn of(core: &CoreTimes) -> Self {
+        let CpuTimes { user, nice, system, idle, iowait, irq, softirq, steal } = core.times;
+        let used = [nice, system, irq, softirq, steal].into_iter().fold(user, u64::wrapping_add);
+        Self { core: core.core, used: used as u32, idle: idle as u32, iowait: iowait as u32 }
+    }
+
+    /// The share of the time since an earlier reading that was used, in percent; `None` when no tick
+    /// passed or a counter went back.
+    fn used_percent(self, earlier: Self) -> Option<f64> {
+        let grown = |before: u32, now: u32| {
+            let grown = now.wrapping_sub(before);
+            (grown <= i32::MAX.unsigned_abs()).then(|| f64::from(grown))
+        };
+        let (used, idle) = (grown(earlier.used, self.used)?, grown(earlier.idle, self.idle)?);
+        // As for all cores together: of all columns this one may shrink.
+        let total = used + idle + grown(earlier.iowait, self.iowait).unwrap_or(0.0);
+        (total > 0.0).then(|| 100.0 * used / total)
+    }
+}
+
+fn put_shares(earlier: &Counters, later: &CpuStat, out: &mut Sample) {
     if let Some(shares) = Shares::between(&earlier.total, &later.total) {
         out.put(CPU_USED, "", shares.used);
         out.put(CPU_USER, "", shares.user);
@@ -130,12 +174,12 @@ fn put_shares(earlier: &CpuStat, later: &CpuStat, out: &mut Sample) {
     // Both lists ascend by core; a core that was offline at one of the two readings has no share.
     let mut before = earlier.cores.iter().peekable();
     let (mut busiest, mut saturated) = (None::<f64>, 0_u32);
-    for core in &later.cores {
+    for core in later.cores.iter().map(CoreTicks::of) {
         while before.next_if(|old| old.core < core.core).is_some() {}
         let Some(old) = before.next_if(|old| old.core == core.core) else { continue };
-        let Some(shares) = Shares::between(&old.times, &core.times) else { continue };
-        busiest = Some(busiest.map_or(shares.used, |most| most.max(shares.used)));
-        saturated += u32::from(shares.used >= SATURATED_PERCENT);
+        let Some(used) = core.used_percent(*old) else { continue };
+        busiest = Some(busiest.map_or(used, |most| most.max(used)));
+        saturated += u32::from(used >= SATURATED_PERCENT);
     }
     if let Some(busiest) = busiest {
         out.put(CPU_BUSIEST_CORE, "", busiest);
@@ -143,7 +187,7 @@ fn put_shares(earlier: &CpuStat, later: &CpuStat, out: &mut Sample) {
     }
 }
 
-fn put_rates(previous: &Previous<CpuStat>, stat: &CpuStat, monotonic: Duration, out: &mut Sample) {
+fn put_rates(previous: &Previous<Counters>, stat: &CpuStat, monotonic: Duration, out: &mut Sample) {
     let seconds = seconds_between(previous.at, monotonic);
     let earlier = &previous.counters;
     for (metric, earlier, later) in [
@@ -189,5 +233,34 @@ impl Shares {
                 steal: share(steal),
             }
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_core_is_used_by_what_grew_whatever_its_counters_stood_at() {
+        let wrap = u64::from(u32::MAX);
+        let at = |user, idle, iowait| CoreTimes {
+            core: 0,
+            times: CpuTimes { user, idle, iowait, ..CpuTimes::default() },
+        };
+        for (earlier, later, expected) in [
+            (at(10, 10, 0), at(40, 20, 0), Some(75.0)),
+            (at(10, 10, 5), at(40, 20, 25), Some(50.0)),
+            // Waiting for I/O may shrink; nothing else may.
+            (at(10, 10, 5), at(40, 20, 0), Some(75.0)),
+            (at(10, 10, 0), at(9, 20, 0), None),
+            (at(10, 10, 0), at(40, 9, 0), None),
+            (at(10, 10, 0), at(10, 10, 0), None),
+            // Counters beyond what is kept of them.
+            (at(wrap - 10, 3 * wrap, 0), at(wrap + 20, 3 * wrap + 10, 0), Some(75.0)),
+            (at(wrap + 20, 0, 0), at(wrap - 10, 10, 0), None),
+        ] {
+            let used = CoreTicks::of(&later).used_percent(CoreTicks::of(&earlier));
+            assert_eq!(used, expected, "{earlier:?} {later:?}");
+        }
     }
 }

@@ -48,7 +48,7 @@ impl Default for Disks {
 struct Known {
     device: (u32, u32),
     /// `None`: not a whole disk.
-    disk: Option<(BlockDevice, Counters)>,
+    disk: Option<Box<(BlockDevice, Counters)>>,
     seen: bool,
 }
 
@@ -89,7 +89,7 @@ impl LocalCollector for Disks {
             let is_same = |known: &&mut Known| known.device == line.device;
             if let Some(known) = self.known.get_mut(line.name).filter(is_same) {
                 known.seen = true;
-                if let Some((disk, counters)) = &mut known.disk {
+                if let Some((disk, counters)) = known.disk.as_deref_mut() {
                     put(disk, counters, line, seconds, out);
                     disks.push(disk.clone());
                 }
@@ -100,7 +100,7 @@ impl LocalCollector for Disks {
                 out.put(DISK_IN_FLIGHT, &disk.name, line.in_flight as f64);
                 disks.push(disk.clone());
             }
-            let disk = disk.map(|disk| (disk, Counters::of(line)));
+            let disk = disk.map(|disk| Box::new((disk, Counters::of(line))));
             self.known.insert(line.name.into(), Known { device: line.device, disk, seen: true });
         }
         self.known.retain(|_, known| std::mem::take(&mut known.seen));

@@ -5,7 +5,6 @@
 //! reading one needs the process's memory lock and can hang, so this runs in the killable child.
 //! Environments are never read.
 
-use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use sickbay_model::catalogue::{
@@ -20,10 +19,12 @@ use crate::parse::pid_stat;
 use crate::parse::pid_stat::PidStat;
 use crate::{ProcessPattern, Roots, Sample};
 
+mod known;
 mod pattern;
 mod scan;
 mod table;
 
+use known::{Earlier, KnownProcesses};
 use pattern::Pattern;
 use scan::{Candidate, Scan, ShortName};
 use table::ProcessTable;
@@ -46,25 +47,14 @@ const RESTING_THREAD_SCANS: u64 = 4;
 #[derive(Debug)]
 pub(super) struct Processes {
     patterns: Vec<Pattern>,
-    known: HashMap<u32, Known>,
-    /// Threads of the kernel that were at rest when they were read last.
-    resting: HashSet<u32>,
+    known: KnownProcesses,
+    /// Threads of the kernel that were at rest when they were read last, ascending.
+    resting: Vec<u32>,
     scans: u64,
     previous_at: Option<Duration>,
     page_bytes: u64,
     stat_buffer: Vec<u8>,
     command_buffer: Vec<u8>,
-}
-
-/// What is remembered of a process between scans.
-#[derive(Debug)]
-struct Known {
-    start_ticks: u64,
-    cpu_ticks: u64,
-    /// It changes when the process starts another program in its own place.
-    name: ShortName,
-    matches: u128,
-    last_seen: u64,
 }
 
 impl Processes {
@@ -75,8 +65,8 @@ impl Processes {
         }
         Self {
             patterns: patterns.iter().take(MAX_PATTERNS).map(Pattern::new).collect(),
-            known: HashMap::new(),
-            resting: HashSet::new(),
+            known: KnownProcesses::default(),
+            resting: Vec::new(),
             scans: 0,
             previous_at: None,
             page_bytes: 0,
@@ -106,24 +96,26 @@ impl LocalCollector for Processes {
         let mut scan = Scan::default();
         let mut buffer = std::mem::take(&mut self.stat_buffer);
         let rested = std::mem::take(&mut self.resting);
+        let mut known = self.known.next();
         for pid in pids {
             // Spread over the scans by their number.
             let due = (u64::from(pid) + self.scans).is_multiple_of(RESTING_THREAD_SCANS);
-            if !due && rested.contains(&pid) {
-                self.resting.insert(pid);
+            if !due && rested.binary_search(&pid).is_ok() {
+                self.resting.push(pid);
                 scan.count_resting();
                 continue;
             }
             // A process that ended since it was listed is no news.
             match table.stat(pid, &mut buffer).map(pid_stat::parse) {
-                Some(Ok(stat)) => self.look_at(&stat, seconds, &table, &mut scan),
+                Some(Ok(stat)) => self.look_at(&stat, seconds, &table, &mut known, &mut scan),
                 Some(Err(error)) => scan.note_malformed(pid, &error),
                 None => {}
             }
         }
         self.stat_buffer = buffer;
-        let this_scan = self.scans;
-        self.known.retain(|_, known| known.last_seen == this_scan);
+        known.shrink_to_fit();
+        self.known = known;
+        self.resting.shrink_to_fit();
         self.previous_at = Some(monotonic);
         if scan.processes == 0 {
             return Err(nothing_seen(&scan, roots));
@@ -160,6 +152,7 @@ impl Processes {
         stat: &PidStat<'_>,
         seconds: Option<f64>,
         table: &ProcessTable<'_>,
+        known: &mut KnownProcesses,
         scan: &mut Scan,
     ) {
         let mut candidate = Candidate {
@@ -172,10 +165,10 @@ impl Processes {
         };
         // Threads of the kernel run no program: they are counted, and named when they are stuck.
         if !stat.kernel_thread {
-            self.remember(stat, seconds, table, &mut candidate);
+            self.remember(stat, seconds, table, known, &mut candidate);
         }
         if stat.kernel_thread && matches!(stat.state, 'S' | 'I') {
-            self.resting.insert(stat.pid);
+            self.resting.push(stat.pid);
         }
         scan.count(&candidate, stat.kernel_thread);
     }
@@ -186,36 +179,36 @@ impl Processes {
         stat: &PidStat<'_>,
         seconds: Option<f64>,
         table: &ProcessTable<'_>,
+        known: &mut KnownProcesses,
         candidate: &mut Candidate,
     ) {
-        let same = |known: &&Known| known.start_ticks == stat.start_ticks;
-        let earlier = self.known.get(&stat.pid).filter(same);
-        if let (Some(earlier), Some(seconds)) = (earlier, seconds)
-            && let Some(ticks) = growth(earlier.cpu_ticks, stat.cpu_ticks)
+        let earlier = self.known.find(stat.pid, stat.start_ticks);
+        if let (Some(Earlier { cpu_ticks, .. }), Some(seconds)) = (&earlier, seconds)
+            && let Some(ticks) = growth(*cpu_ticks, stat.cpu_ticks)
         {
             candidate.cpu_percent = 100.0 * ticks / TICKS_PER_SECOND / seconds;
         }
-        let remembered = earlier.filter(|known| known.name == candidate.name);
-        candidate.matches = match remembered.map(|known| known.matches) {
-            Some(matches) => matches,
-            None => self.matches(stat, table),
+        known.push(stat.pid, stat.start_ticks, stat.cpu_ticks);
+        if self.patterns.is_empty() {
+            return;
+        }
+        let same_program = |(name, _): &&(ShortName, u128)| *name == candidate.name;
+        let remembered = earlier.and_then(|earlier| earlier.program).filter(same_program);
+        candidate.matches = match remembered {
+            Some((_, matches)) => *matches,
+            None => Self::matches(&self.patterns, &mut self.command_buffer, stat, table),
         };
-        let known = Known {
-            start_ticks: stat.start_ticks,
-            cpu_ticks: stat.cpu_ticks,
-            name: candidate.name,
-            matches: candidate.matches,
-            last_seen: self.scans,
-        };
-        self.known.insert(stat.pid, known);
+        known.push_program(candidate.name, candidate.matches);
     }
 
     /// Which patterns the command line matches, as a mask.
-    fn matches(&mut self, stat: &PidStat<'_>, table: &ProcessTable<'_>) -> u128 {
-        if self.patterns.is_empty() {
-            return 0;
-        }
-        let Some(command) = table.command(stat.pid, &mut self.command_buffer) else { return 0 };
+    fn matches(
+        patterns: &[Pattern],
+        buffer: &mut Vec<u8>,
+        stat: &PidStat<'_>,
+        table: &ProcessTable<'_>,
+    ) -> u128 {
+        let Some(command) = table.command(stat.pid, buffer) else { return 0 };
         let mut line = command.strip_suffix(b"\0").unwrap_or(command).to_vec();
         for byte in &mut line {
             if *byte == 0 {
@@ -224,7 +217,7 @@ impl Processes {
         }
         // Programs may clear it; the short name is then all there is.
         let line = if line.is_empty() { stat.name } else { &line };
-        self.patterns
+        patterns
             .iter()
             .enumerate()
             .filter(|(_, pattern)| pattern.matches(line))

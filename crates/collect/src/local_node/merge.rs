@@ -7,8 +7,8 @@ use std::time::Duration;
 use sickbay_model::catalogue::PROCESSES_TRAINING;
 use sickbay_model::{
     Filesystem, Frame, FrameBuilder, Inventory, KernelLog, Observation, ProbeError, ProbeId,
-    ProbeOutcome, ProbeReport, ProcessInfo, ProcessSummary, Resource, ResourceId, Timestamp,
-    TorchReport, probe, sanitize_name,
+    ProbeOutcome, ProbeReport, ProcessInfo, ProcessSummary, Resource, ResourceId, SharedLayouts,
+    Timestamp, TorchReport, probe, sanitize_name,
 };
 
 use super::lane::Lane;
@@ -56,6 +56,8 @@ pub(crate) struct Merger {
     inventory: Arc<Inventory>,
     processes: Arc<ProcessSummary>,
     gpus_seen: Option<GpuSigns>,
+    /// Those of other nodes, where there are any.
+    layouts: Option<Arc<SharedLayouts>>,
 }
 
 /// What tells whether something happened to the GPUs.
@@ -66,6 +68,11 @@ struct GpuSigns {
 }
 
 impl Merger {
+    /// One whose frames share their layout with those of other nodes.
+    pub(crate) fn sharing(layouts: Arc<SharedLayouts>) -> Self {
+        Self { layouts: Some(layouts), ..Self::default() }
+    }
+
     /// Begins an observation; `reached` and `took` say how the node itself was reached.
     pub(crate) fn begin<'merger>(
         &'merger mut self,
@@ -242,6 +249,9 @@ impl<'merger> Merge<'merger> {
             merger.inventory = Arc::new(inventory);
         }
         let named = merger.frame.take_refused();
+        if let Some(layouts) = &merger.layouts {
+            merger.frame.share_layout(layouts);
+        }
         let (frame, implausible) = merger.frame.finish(at);
         Observation {
             resource,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sickbay_model::catalogue::LATENCY;
 use sickbay_model::{
-    Observation, ProbeError, ProbeOutcome, ProbeReport, Resource, Timestamp, probe,
+    Observation, ProbeError, ProbeOutcome, ProbeReport, Resource, SharedLayouts, Timestamp, probe,
 };
 
 use super::host::{self, Host};
@@ -74,6 +74,13 @@ impl Conversation {
         }
     }
 
+    /// With frames that share their layout with those of other nodes.
+    #[must_use]
+    pub fn sharing(mut self, layouts: Arc<SharedLayouts>) -> Self {
+        self.merger = Merger::sharing(layouts);
+        self
+    }
+
     /// The node.
     #[must_use]
     pub fn resource(&self) -> &Resource {
@@ -107,7 +114,7 @@ impl Conversation {
             let seconds = seconds * u64::from(patience);
             questions.push(self.question(Lane::Nvidia, seconds, words.as_bytes(), limit, awaited));
         }
-        if mounts && let Some(words) = self.mounts.words(now) {
+        if mounts && let Some(words) = self.mounts.words(now, self.host.rest()) {
             let limit = (timeout + WAY, mounts::MAX_ANSWER_BYTES);
             let awaited = self.mounts.awaited();
             questions.push(self.question(Lane::Mounts, seconds, words.as_bytes(), limit, awaited));

@@ -64,6 +64,17 @@ impl Group {
         }
     }
 
+    /// Whether it may be asked less often on a node that is polled rarely. Not what tells of jobs,
+    /// and so of the end of that rest: GPUs, and processes where some are looked for; nor the kernel's
+    /// log, where a fault must not wait.
+    fn may_rest(self, settings: &RemoteSettings) -> bool {
+        match self {
+            Self::Space | Self::Links | Self::Sensors => true,
+            Self::Processes => settings.process_patterns.is_empty(),
+            Self::Fast | Self::Amd | Self::Kernel => false,
+        }
+    }
+
     fn interval(self, settings: &RemoteSettings) -> Duration {
         match self {
             Self::Fast => Duration::ZERO,
@@ -101,6 +112,10 @@ pub(super) struct Host {
     pids_under_way: Vec<u32>,
     lane_hangs: u32,
     due: Duration,
+    /// When the node was polled last.
+    polled: Option<Duration>,
+    /// How long slow parts are left alone, by how often the node is polled.
+    rest: Duration,
 }
 
 /// What an answer says that concerns other lanes.
@@ -132,6 +147,8 @@ impl Host {
             pids_under_way: Vec::new(),
             lane_hangs: 0,
             due: Duration::ZERO,
+            polled: None,
+            rest: Duration::ZERO,
         }
     }
 
@@ -147,8 +164,12 @@ impl Host {
             let pids: Vec<_> = self.pids_under_way.iter().map(u32::to_string).collect();
             words.push(format!("pids={}", pids.join(",")));
         }
+        if fast && let Some(before) = self.polled.replace(now) {
+            self.rest = self.settings.rest(now.saturating_sub(before));
+        }
         for slot in &mut self.slots {
-            slot.under_way = fast && slot.asked.due <= now;
+            let rest = if slot.group.may_rest(&self.settings) { self.rest } else { Duration::ZERO };
+            slot.under_way = fast && slot.asked.is_due(now, rest);
         }
         if fast {
             words.push(Group::Fast.word().to_owned());
@@ -212,6 +233,11 @@ impl Host {
         }
         let nvidia = told.hardware.then(|| NvidiaPresence::of(&roots));
         News { nvidia, mounts: listed.then_some(roots) }
+    }
+
+    /// How long slow parts are left alone, by how often the node is polled.
+    pub(super) fn rest(&self) -> Duration {
+        self.rest
     }
 
     /// The session is gone, and the question under way with it.

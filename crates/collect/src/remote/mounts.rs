@@ -76,13 +76,14 @@ impl Mounts {
     }
 
     /// The words of a question, if a mount is due: the numbers of those that are not.
-    pub(super) fn words(&mut self, now: Duration) -> Option<String> {
+    /// What answered is left alone for `rest`.
+    pub(super) fn words(&mut self, now: Duration, rest: Duration) -> Option<String> {
         if self.due > now {
             return None;
         }
         let mut passed_over = Vec::new();
         for one in self.mounts.values_mut() {
-            one.under_way = one.asked.due <= now;
+            one.under_way = one.asked.is_due(now, rest);
             if !one.under_way {
                 let (major, minor) = one.mount.device;
                 passed_over.push(format!("{major}:{minor}"));

@@ -15,6 +15,7 @@ use super::*;
 
 mod bad_input;
 mod ends;
+mod rest;
 mod same_as_local;
 
 /// Longer than anything here should take; whoever waits so long fails.

@@ -4,6 +4,7 @@
 //! a third of the bytes, and of the time, of one object per reading.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use serde::ser::{SerializeSeq, Serializer};
@@ -73,11 +74,11 @@ impl<'de> Visitor<'de> for RunInto<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut run: A) -> Result<(), A::Error> {
         let nameless = || A::Error::custom("a run of readings names no instance");
-        let instance: Box<str> = run.next_element()?.ok_or_else(nameless)?;
+        let instance: Arc<str> = run.next_element()?.ok_or_else(nameless)?;
         while let Some(metric) = run.next_element::<MetricId>()? {
             let valueless = || A::Error::custom(format!("{metric:?} has no value"));
             let value = run.next_element()?.ok_or_else(valueless)?;
-            self.0.push(Reading { metric, instance: instance.clone(), value });
+            self.0.push(Reading { metric, instance: Arc::clone(&instance), value });
         }
         Ok(())
     }

@@ -145,6 +145,8 @@ impl Judge<'_> {
             self.entries.extend(old.into_iter().flatten());
         }
         self.entries.retain(|entry| entry.kind != CheckKind::Retired && entry.judged == number);
+        // They are kept for every node, and hardly ever grow.
+        self.entries.shrink_to_fit();
     }
 }
 

@@ -25,6 +25,8 @@ const DEFAULT_LIMIT: usize = 1_000;
 const MAX_LIMIT: usize = 10_000;
 /// The longest query whose answer is kept.
 const MAX_KEPT_QUERY: usize = 256;
+/// How many rows ahead of the one that is copied are fetched from memory.
+const ROWS_AHEAD: usize = 4;
 /// Where the nodes are put in an answer that has none yet. A text in it cannot hold these quotes.
 const NO_NODES: &str = "\"nodes\":[]";
 
@@ -97,7 +99,13 @@ fn answer(
     let mut text = String::with_capacity(head.len() + size);
     text.push_str(before);
     text.push_str("\"nodes\":[");
+    let mut ahead = chosen.iter().skip(ROWS_AHEAD);
     for (at, row) in chosen.iter().enumerate() {
+        // Rows lie in memory in no order that they are asked for in: waiting for each in turn was half
+        // of the time of a large answer.
+        if let Some(next) = ahead.next() {
+            std::hint::black_box(next.touch());
+        }
         if at > 0 {
             text.push(',');
         }

@@ -85,7 +85,7 @@ pub fn fleet_node(
             headline: format!("Cannot be judged: {NOT_COLLECTED}."),
             last_check: None,
             stale: Some(NOT_COLLECTED.to_owned()),
-            labels: definition.map(|it| it.labels.clone()).unwrap_or_default(),
+            labels: definition.map(|it| Arc::new(it.labels.clone())).unwrap_or_default(),
             parent: definition.and_then(|it| parent_of(it.parent.as_deref())),
             breaker,
             gpus: 0,

@@ -61,7 +61,9 @@ pub fn never_collected(
     };
     let assessment = unknown_assessment(policy, node, at, reason);
     let observation = empty_observation(node, at);
-    let mut detail = Drawn::of(&resource, &assessment, &observation, Duration::ZERO).node_detail();
+    let mut detail =
+        Drawn::of(&resource, &Arc::default(), &assessment, &observation, Duration::ZERO)
+            .node_detail();
     detail.summary.last_check = None;
     (detail.inventory, detail.processes) = (None, None);
     detail

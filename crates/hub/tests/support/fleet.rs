@@ -55,7 +55,9 @@ pub(crate) fn detail(id: &str, level: Level, score: Option<f64>) -> ResourceDeta
         kind: parsed.kind(),
         display_name: parsed.name().to_owned(),
         parent: None,
-        labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        labels: std::sync::Arc::new(
+            labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        ),
         level,
         since: at,
         score,

@@ -164,7 +164,7 @@ mod tests {
             headline: "All 40 checks are well.".to_owned(),
             last_check: Some(Timestamp::from_unix_ms(55_000)),
             stale: None,
-            labels: BTreeMap::new(),
+            labels: std::sync::Arc::default(),
             parent: None,
             breaker: Some("closed".to_owned()),
             gpus: 8,

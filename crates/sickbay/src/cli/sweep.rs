@@ -254,7 +254,7 @@ impl Sweep {
         let at = sickbay_model::Timestamp::from_unix_ms(self.look.clock.now_ms());
         let mut detail = view::never_collected(&self.look.policy, &target.resource.id, at, reason);
         detail.summary.display_name.clone_from(&target.resource.display_name);
-        detail.summary.labels.clone_from(&target.resource.labels);
+        detail.summary.labels = std::sync::Arc::new(target.resource.labels.clone());
         detail.summary.parent = target.resource.parent.as_ref().map(ToString::to_string);
         let unreached = Some(Unreached { reason: reason.to_owned(), advice: None });
         Answer { details: vec![detail], unreached, took }

@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sickbay_collect::{LatencyTarget, LocalSettings, ProcessPattern, TorchMode};
@@ -95,6 +96,9 @@ fn tie_all(way: Direction, raw: &mut RawConfig, settings: &mut Settings) {
     if way == Direction::Apply {
         let watched = hub.policy.readiness.watched_paths.iter();
         hub.local.watched_paths = watched.map(PathBuf::from).collect();
+        // Of what is asked rarely, one answer may be lost before the last one is stale.
+        let remote = Arc::make_mut(&mut hub.ssh.remote);
+        remote.longest_interval = hub.policy.state.stale_after * 3 / 5;
     }
     section(way, &mut raw.store, |raw| {
         let StoreOptions { retention, commit_interval, .. } = &mut hub.store;

@@ -75,13 +75,13 @@ section! {
         /// How often GPUs are asked: `nvidia-smi` is not free.
         #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
         gpu_interval: DurationText,
-        /// How often processes are scanned.
+        /// How often processes are scanned; on a node that is polled rarely, at every third poll.
         #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
         process_interval: DurationText,
-        /// How often filesystems are asked for their space.
+        /// How often filesystems are asked for their space; as rarely as processes on such a node.
         #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
         filesystem_interval: DurationText,
-        /// How often temperature sensors are read.
+        /// How often temperature sensors are read; as rarely as processes on such a node.
         #[schemars(extend("x-minimum" = "1s", "x-maximum" = "1h"))]
         sensor_interval: DurationText,
     }

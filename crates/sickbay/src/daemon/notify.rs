@@ -135,7 +135,6 @@ fn describe(nodes: &[&ResourceSummary], system: &SystemScore) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use super::*;
     use sickbay_model::{Level, Timestamp};
@@ -146,7 +145,7 @@ mod tests {
             kind: Kind::Node,
             display_name: "a\nMAINPID=1".to_owned(),
             parent: None,
-            labels: BTreeMap::new(),
+            labels: std::sync::Arc::default(),
             level,
             since: Timestamp::EPOCH,
             score: Some(score),

@@ -1,6 +1,7 @@
 //! The whole fleet at a glance, and the nodes' definitions.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sickbay_model::{ExpectedHardware, Level, NodeDefinition, NodeOrigin, SshTarget, Timestamp};
@@ -58,7 +59,8 @@ pub struct FleetNode {
     /// Set while what is shown is not fresh, and why.
     pub stale: Option<String>,
     /// Key–value pairs.
-    pub labels: BTreeMap<String, String>,
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub labels: Arc<BTreeMap<String, String>>,
     /// The node behind which it is.
     pub parent: Option<String>,
     /// `closed`, `open`, `half_open`; none for the hub's own machine, which is behind no breaker.

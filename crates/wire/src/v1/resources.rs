@@ -1,6 +1,7 @@
 //! A resource, its score and its checks.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sickbay_model::{Component, Kind, Level, Status, Timestamp};
@@ -22,8 +23,9 @@ pub struct ResourceSummary {
     pub display_name: String,
     /// What it is part of.
     pub parent: Option<String>,
-    /// Key–value pairs.
-    pub labels: BTreeMap<String, String>,
+    /// Key–value pairs; a node's GPUs share them with it.
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub labels: Arc<BTreeMap<String, String>>,
     /// How well it is.
     #[schema(value_type = String)]
     pub level: Level,

@@ -41,6 +41,13 @@ pub(in crate::api) struct Row {
 }
 
 impl Row {
+    /// Fetches its line from memory, all parts of it at once.
+    pub(in crate::api) fn touch(&self) -> u8 {
+        /// What memory gives at once, on all machines of today.
+        const LINE_BYTES: usize = 64;
+        self.json.as_bytes().iter().step_by(LINE_BYTES).fold(0, |all, byte| all ^ byte)
+    }
+
     fn new(
         id: &ResourceId,
         detail: Option<&Arc<KnownResource>>,
@@ -56,7 +63,7 @@ impl Row {
             searched.push_str(&node.display_name);
             searched.push('\n');
         }
-        for (key, value) in &node.labels {
+        for (key, value) in &*node.labels {
             searched.push_str(key);
             searched.push('=');
             searched.push_str(value);
@@ -214,7 +221,7 @@ fn count(rows: &[Arc<Row>]) -> FleetTotals {
 
 fn count_labels(rows: &[Arc<Row>]) -> LabelCounts {
     let mut counts: HashMap<&str, HashMap<&str, u32>> = HashMap::new();
-    for (key, value) in rows.iter().flat_map(|row| &row.node.labels) {
+    for (key, value) in rows.iter().flat_map(|row| &*row.node.labels) {
         *counts.entry(key).or_default().entry(value).or_default() += 1;
     }
     let mut keys: Vec<_> = counts.into_iter().collect();
@@ -270,7 +277,7 @@ mod tests {
     fn detail(name: &str, rack: &str) -> Arc<KnownResource> {
         let policy = Policy::default();
         let mut detail = view::never_collected(&policy, &id(name), Timestamp::EPOCH, "a test");
-        detail.summary.labels.insert("rack".to_owned(), rack.to_owned());
+        detail.summary.labels = Arc::new([("rack".to_owned(), rack.to_owned())].into());
         Arc::new(detail.into())
     }
 
