@@ -68,6 +68,7 @@ pub(crate) fn detail(id: &str, level: Level, score: Option<f64>) -> ResourceDeta
         stale: (level == Level::Unknown).then(|| "not collected since the restart".to_owned()),
     };
     ResourceDetail {
+        incidents: Vec::new(),
         score_card: ScoreCard {
             score,
             level,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use sickbay_model::catalogue::{self, MEMORY_TOTAL, PROCESSES};
-use sickbay_model::{MetricId, probe};
+use sickbay_model::probe;
 use sickbay_runtime::Clock;
 use tokio_util::sync::CancellationToken;
 
