@@ -22,6 +22,7 @@ mod memory;
 mod network;
 mod process;
 mod refused;
+mod straggler;
 mod system;
 
 pub(crate) use collection::reachable;
@@ -57,6 +58,7 @@ pub(crate) const ALL: &[CheckFn] = &[
     expected::gpu_count,
     expected::gpu_model,
     gpu::gpus,
+    straggler::stragglers,
     refused::refused,
     collection::unanswered,
 ];
@@ -77,6 +79,8 @@ pub(crate) enum Scope {
     Passing,
     /// A GPU's index in the inventory.
     Gpu,
+    /// A GPU's index, of something that is over when it is not said any more.
+    PassingGpu,
     /// A GPU that was seen before, by its unique key.
     GpuKey,
 }
@@ -240,6 +244,10 @@ check_kinds! {
     GpuNvlink = "gpu_nvlink", Gpu, NVIDIA, Gpu, None;
     /// The driver asks for no recovery action.
     GpuRecoveryAction = "gpu_recovery_action", Gpu, NVIDIA, Gpu, None;
+    /// A GPU does as much as its peers in the same job.
+    GpuStraggler = "gpu_straggler", Gpu, NVIDIA, PassingGpu, None;
+    /// A node does as much as its peers in the same job.
+    Straggler = "straggler", Process, PROCESSES, Passing, None;
     /// A probe answers to everything it asks.
     ProbeParts = "probe_parts", System, HOST, Passing, None;
     /// No reading of the node had to be refused because it cannot be true.

@@ -5,7 +5,10 @@
 mod expected;
 mod lossy;
 mod node;
+mod outliers;
+mod peers;
 mod properties;
 mod reach;
 mod scenarios;
+mod stragglers;
 mod verdicts;
