@@ -46,4 +46,4 @@ mod cause;
 pub use cause::Cause;
 
 mod words;
-pub(crate) use words::{advice, evidence, sentence};
+pub(crate) use words::{evidence, sentence};

@@ -26,6 +26,7 @@ mod errors;
 mod parts;
 mod pending;
 mod saving;
+mod stragglers;
 
 use asking::Reach;
 use changes::{check_changes, judgement_changes};
@@ -33,6 +34,7 @@ use columns::{SharedLayouts, VerdictColumns};
 use errors::ErrorWindow;
 use parts::Parts;
 use pending::Pending;
+use stragglers::Stragglers;
 
 /// The second collection follows the first this soon: rates exist only from then on.
 const SECOND_COLLECTION: Duration = Duration::from_secs(1);
@@ -61,6 +63,8 @@ pub(crate) struct Judge {
     layouts: SharedLayouts,
     /// When the next state may be written of which nothing changed.
     next_periodic_save: Duration,
+    /// What compares nodes that do the same work.
+    stragglers: Stragglers,
 }
 
 /// What is known of one node.
@@ -128,6 +132,7 @@ impl Judge {
             breakers: BreakerCounts::default(),
             layouts: SharedLayouts::default(),
             next_periodic_save: Duration::ZERO,
+            stragglers: Stragglers::default(),
         }
     }
 
@@ -189,6 +194,7 @@ impl Judge {
         let interval = if node.collections == 1 { SECOND_COLLECTION.min(paced) } else { paced };
         (node.heard, node.interval) = (self.clock.monotonic(), interval);
 
+        self.stragglers.observe(&self.policy, node.number, resource, observation, &assessment);
         self.errors.add(self.clock.monotonic(), &assessment);
         node.share = NodeShare { ready: assessment.readiness.ready, score: assessment.score.score };
         let before = node.known.first().map(|(_, known)| &**known);

@@ -47,6 +47,7 @@ mod nodes;
 mod nodes_import;
 mod port_owner;
 mod remove;
+mod stragglers;
 mod up;
 mod up_reload;
 mod up_summary;
@@ -115,6 +116,7 @@ enum Command {
     List(list::ListOptions),
     Nodes(nodes::NodesOptions),
     Breaker(breaker::BreakerOptions),
+    Stragglers(stragglers::StragglersOptions),
     History(history::HistoryOptions),
     Events(events::EventsOptions),
     Daemon(daemon::DaemonOptions),
@@ -240,6 +242,7 @@ fn run(command: Command, context: &Context) -> Outcome {
         Command::List(options) => list::run(context, &options),
         Command::Nodes(options) => nodes::run(context, options),
         Command::Breaker(options) => breaker::run(context, &options),
+        Command::Stragglers(options) => stragglers::run(context, &options),
         Command::History(options) => history::run(context, &options),
         Command::Events(options) => events::run(context, &options),
         Command::Daemon(options) => daemon::run(context, options),

@@ -10,7 +10,7 @@ use crate::checks::CheckKind;
 use crate::input::{Input, Job, ProbeSlot};
 use crate::judge::{Answer, Judge, NO_GPU};
 use crate::memory::{NodeFacts, PeerComparison};
-use crate::outlier::{advice, evidence, sentence};
+use crate::outlier::{evidence, sentence};
 use crate::text;
 
 /// Answers for every member that was compared.
@@ -53,7 +53,7 @@ fn answer(subject: &str, comparison: &PeerComparison) -> Answer {
     let PeerComparison { cause, departures, throttled_percent, .. } = comparison;
     let Some(cause) = *cause else { return Answer::healthy("it keeps up with its peers") };
     let message = sentence(subject, cause, departures, *throttled_percent);
-    let mut answer = Answer::finding(Status::Degraded, message).advice(advice(cause));
+    let mut answer = Answer::finding(Status::Degraded, message).advice(cause.advice());
     answer.evidence.extend(departures.iter().map(evidence));
     answer
 }

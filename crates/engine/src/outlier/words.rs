@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use sickbay_model::Evidence;
 
 use super::cause::Cause;
-use super::compare::Departure;
+use super::compare::{Departure, Outlier};
 use super::metric::PeerMetric;
 use crate::text;
 
@@ -54,27 +54,38 @@ pub(crate) fn evidence(departure: &Departure) -> Evidence {
     }
 }
 
-/// What to do about it, in one sentence.
-pub(crate) const fn advice(cause: Cause) -> &'static str {
-    match cause {
-        Cause::HotAndSlow => {
-            "look at its cooling: fans, airflow, dust, the seat of the heatsink; take it out of the job if the job waits for it"
+impl Cause {
+    /// What to do about it, in one sentence.
+    #[must_use]
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::HotAndSlow => {
+                "look at its cooling: fans, airflow, dust, the seat of the heatsink; take it out of the job if the job waits for it"
+            }
+            Self::SlowGpu => {
+                "compare its clocks and power limit with a peer's (nvidia-smi -q -d CLOCK,POWER,PERFORMANCE); reset locked clocks and limits; if that is not it, drain and reset the GPU, then run diagnostics"
+            }
+            Self::Waits => {
+                "look at what its process waits for: the data loader, the host's CPU and disks, a collective that hangs (py-spy dump, NCCL_DEBUG=INFO)"
+            }
+            Self::Hot => {
+                "look at its cooling before it slows down: fans, airflow, dust, the seat of the heatsink"
+            }
+            Self::Network => {
+                "look at its links: speed, width and errors of its PCIe slot and network ports, cables, the switch's counters"
+            }
+            Self::SlowStep => {
+                "profile a step there and on a peer: nothing that is measured of the machine says why"
+            }
         }
-        Cause::SlowGpu => {
-            "compare its clocks and power limit with a peer's (nvidia-smi -q -d CLOCK,POWER,PERFORMANCE); reset locked clocks and limits; if that is not it, drain and reset the GPU, then run diagnostics"
-        }
-        Cause::Waits => {
-            "look at what its process waits for: the data loader, the host's CPU and disks, a collective that hangs (py-spy dump, NCCL_DEBUG=INFO)"
-        }
-        Cause::Hot => {
-            "look at its cooling before it slows down: fans, airflow, dust, the seat of the heatsink"
-        }
-        Cause::Network => {
-            "look at its links: speed, width and errors of its PCIe slot and network ports, cables, the switch's counters"
-        }
-        Cause::SlowStep => {
-            "profile a step there and on a peer: nothing that is measured of the machine says why"
-        }
+    }
+}
+
+impl Outlier {
+    /// What is found, as a fragment that begins with what the member is called.
+    #[must_use]
+    pub fn message(&self, subject: &str) -> String {
+        sentence(subject, self.cause, &self.departures, self.throttled_percent)
     }
 }
 

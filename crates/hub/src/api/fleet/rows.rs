@@ -282,6 +282,7 @@ mod tests {
             frames: BTreeMap::new(),
             nodes: Arc::default(),
             doubt: None,
+            stragglers: Arc::default(),
         }
     }
 
