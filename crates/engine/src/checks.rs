@@ -23,6 +23,7 @@ mod memory;
 mod network;
 mod process;
 mod refused;
+mod straggler;
 mod system;
 
 pub(crate) use collection::reachable;
@@ -59,6 +60,7 @@ pub(crate) const ALL: &[CheckFn] = &[
     expected::gpu_model,
     gpu::gpus,
     kernel_faults::kernel_faults,
+    straggler::stragglers,
     refused::refused,
     collection::unanswered,
 ];
@@ -79,6 +81,8 @@ pub(crate) enum Scope {
     Passing,
     /// A GPU's index in the inventory.
     Gpu,
+    /// A GPU's index, of something that is over when it is not said any more.
+    PassingGpu,
     /// A GPU that was seen before, by its unique key.
     GpuKey,
 }
@@ -248,6 +252,10 @@ check_kinds! {
     KernelFault = "kernel_fault", System, KERNEL_LOG, Passing, None;
     /// The kernel reported no fault of a network adapter, or it is over.
     NetworkFault = "network_fault", Network, KERNEL_LOG, Passing, None;
+    /// A GPU does as much as its peers in the same job.
+    GpuStraggler = "gpu_straggler", Gpu, NVIDIA, PassingGpu, None;
+    /// A node does as much as its peers in the same job.
+    Straggler = "straggler", Process, PROCESSES, Passing, None;
     /// A probe answers to everything it asks.
     ProbeParts = "probe_parts", System, HOST, Passing, None;
     /// No reading of the node had to be refused because it cannot be true.

@@ -285,10 +285,7 @@ impl<'a> Judge<'a> {
     pub(crate) fn close(&mut self, slot: Slot, answer: Answer) {
         let Some(entry) = self.entries.get_mut(slot.place) else { return };
         entry.delivered = self.number;
-        let settled = answer.status == Status::Healthy
-            && entry.shown == Status::Healthy
-            && entry.announced == Status::Healthy
-            && entry.state.is_spotless();
+        let settled = answer.status == Status::Healthy && is_settled(entry);
         if !settled {
             self.settle(slot, answer, true);
             return;
@@ -320,6 +317,24 @@ impl<'a> Judge<'a> {
         self.healthy_gpus.push(slot.gpu);
     }
 
+    /// Closes a slot whose question is asked on a clock of its own and not with its probe: with what
+    /// was found, which counts, or, where it was not asked since, with the last answer, which does not
+    /// count again.
+    pub(crate) fn close_own(&mut self, slot: Slot, found: Option<Answer>) {
+        let Some(entry) = self.entries.get_mut(slot.place) else { return };
+        entry.delivered = self.number;
+        let anew = found.is_some();
+        let answer = found.unwrap_or_else(|| match entry.standing.as_deref() {
+            None => Answer::healthy("as it was when last asked"),
+            Some(last) => last.again(),
+        });
+        if answer.status == Status::Healthy && is_settled(entry) {
+            self.close(slot, answer);
+        } else {
+            self.settle_as(slot, answer, anew, Some(anew));
+        }
+    }
+
     /// Closes a slot for which no reading came, and says why.
     pub(crate) fn close_unknown(&mut self, slot: Slot, reason: String, advice: Option<Advice>) {
         let mut answer = Answer::unknown(reason);
@@ -328,7 +343,12 @@ impl<'a> Judge<'a> {
     }
 
     /// Everything that needs a past: confirms, holds, damps, tells.
-    fn settle(&mut self, slot: Slot, mut answer: Answer, remember: bool) {
+    fn settle(&mut self, slot: Slot, answer: Answer, remember: bool) {
+        self.settle_as(slot, answer, remember, None);
+    }
+
+    /// `anew`: whether the answer counts; none: if its probe was asked anew.
+    fn settle_as(&mut self, slot: Slot, mut answer: Answer, remember: bool, anew: Option<bool>) {
         let looks = u64::from(self.policy.state.confirm);
         let Some(entry) = self.entries.get_mut(slot.place) else { return };
         let is_reach = slot.kind == CheckKind::Reachable;
@@ -339,7 +359,7 @@ impl<'a> Judge<'a> {
         }
         let follows = answer.follows;
         let probe = self.probes.at(entry.probe);
-        let fresh = probe.fresh && asked;
+        let fresh = anew.unwrap_or(probe.fresh) && asked;
         let was_flapping = entry.state.is_flapping();
         if fresh && is_reach && answer.status != Status::Unknown {
             entry.state.push_doubted(&self.policy.state, answer.status);
@@ -432,6 +452,13 @@ impl<'a> Judge<'a> {
             self.findings.push(Found { result, gpu });
         }
     }
+}
+
+/// Whether a check was well all along, so that another good answer changes nothing.
+fn is_settled(entry: &CheckMemory) -> bool {
+    entry.shown == Status::Healthy
+        && entry.announced == Status::Healthy
+        && entry.state.is_spotless()
 }
 
 /// Equality of instances, without a call for the usual ones: none, or a GPU's digit.

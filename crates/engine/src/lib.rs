@@ -10,7 +10,7 @@
 //! Nothing panics, whatever is observed and however the clock jumps.
 //!
 //! **Does not**: collect, store, notify, or know what a process or a socket is. Rules over longer
-//! stretches (throttling for minutes, growing error counts, outliers) and kernel messages are not
+//! stretches (throttling for minutes, growing error counts) and kernel messages are not
 //! judged here yet.
 //!
 //! How a verdict comes about: the checks ([`CHECKS`]) say what the readings show now, with
@@ -82,7 +82,7 @@ pub mod policy;
 pub use policy::{Override, Policy, ReadinessPolicy, SchedulePolicy, StatePolicy, Thresholds};
 
 mod memory;
-pub use memory::NodeMemory;
+pub use memory::{NodeMemory, PeerComparison};
 
 mod hysteresis;
 pub use hysteresis::ThresholdState;
@@ -128,6 +128,9 @@ pub use freshness::{MISSED_INTERVALS, Silence, Silenced, excuse, silence};
 
 mod judged;
 pub use judged::{JudgedReading, judged_readings};
+
+pub mod outlier;
+pub use outlier::OutlierPolicy;
 
 mod system;
 pub use system::{

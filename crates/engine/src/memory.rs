@@ -12,6 +12,7 @@ use crate::faults::Faults;
 use crate::hysteresis::ThresholdState;
 use crate::input::ProbeSlot;
 use crate::judge::Standing;
+use crate::outlier::{Cause, Departure};
 use crate::state::StateMemory;
 use crate::window::MeanWindow;
 
@@ -66,6 +67,19 @@ impl NodeMemory {
     /// asked.
     pub fn expect(&mut self, expected: ExpectedHardware) {
         self.facts.expected = expected;
+    }
+
+    /// Says how the node and its GPUs compare with their peers: each that was compared, whether it
+    /// departs or not. Who is not named has nobody to be compared with, and its finding ends. What is
+    /// said holds for a window ([`OutlierPolicy::window`](crate::OutlierPolicy::window)) and counts
+    /// once towards confirmation; it ends with the job in any case.
+    pub fn compare(&mut self, at: Timestamp, mut compared: Vec<PeerComparison>) {
+        compared.sort_by_key(|it| it.gpu);
+        compared.dedup_by_key(|it| it.gpu);
+        compared.truncate(MAX_GPUS + 1);
+        self.facts.compared = compared;
+        self.facts.compared_at = Some(at);
+        self.facts.compared_anew = true;
     }
 
     /// The collectors that give the next observation were just made (the observer was started again,
@@ -145,9 +159,32 @@ pub(crate) struct NodeFacts {
     pub(crate) gpus: Vec<GpuMemory>,
     /// The faults that the kernel reported.
     pub(crate) faults: Faults,
+    /// How the node and its GPUs were last compared with their peers, and when.
+    pub(crate) compared: Vec<PeerComparison>,
+    pub(crate) compared_at: Option<Timestamp>,
+    /// Whether that is yet to be judged.
+    #[serde(skip)]
+    pub(crate) compared_anew: bool,
     /// Whether GPU drivers answered and how many GPUs with them, for readiness.
     #[serde(skip)]
     pub(crate) answering_gpus: u32,
+}
+
+/// How a node or one of its GPUs compares with its peers: what the check for stragglers is
+/// answered from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PeerComparison {
+    /// The driver's index; none for the node itself.
+    pub gpu: Option<u16>,
+    /// What its departures look like; none if it keeps up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// By what it departs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub departures: Vec<Departure>,
+    /// Share of the looks at which it slowed itself down, 0 to 100.
+    #[serde(default)]
+    pub throttled_percent: f64,
 }
 
 /// A process in uninterruptible sleep.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::breaker::BreakerPolicy;
 use crate::doubt::DoubtPolicy;
+use crate::outlier::OutlierPolicy;
 
 mod thresholds;
 pub use thresholds::{Direction, Override, Threshold, Thresholds};
@@ -42,6 +43,8 @@ pub struct Policy {
     pub breaker: BreakerPolicy,
     /// When the observer doubts itself.
     pub doubt: DoubtPolicy,
+    /// When a member of a job departs from its peers.
+    pub outlier: OutlierPolicy,
 }
 
 impl Policy {
@@ -291,6 +294,8 @@ mod tests {
         policy.breaker.longest = Duration::from_secs(1);
         policy.doubt.failed_percent = 0.0;
         policy.doubt.longest_stretch = 0.5;
+        policy.outlier.window = Duration::from_secs(3600);
+        policy.outlier.group_by = vec!["Job".to_owned()];
         policy.overrides.push(Override {
             check: "disk_space".into(),
             instance: None,
@@ -308,6 +313,8 @@ mod tests {
                 "doubt.failed_percent",
                 "doubt.longest_stretch",
                 "hysteresis.hold_seconds",
+                "outlier.group_by[0]",
+                "outlier.window_seconds",
                 "overrides[0].check",
                 "readiness.watched_paths[0]",
                 "schedule.idle_growth",

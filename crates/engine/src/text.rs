@@ -57,10 +57,11 @@ impl Quantity<'_> {
 /// A number as a person reads it, with its unit.
 pub(crate) fn number(value: f64, unit: Unit) -> String {
     const STEPS: [(f64, &str); 4] = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
-    if unit == Unit::Bytes {
+    if matches!(unit, Unit::Bytes | Unit::BytesPerSecond) {
+        let per = if unit == Unit::Bytes { "" } else { "/s" };
         return match STEPS.iter().find(|(size, _)| value >= *size) {
-            Some((size, name)) => format!("{} {name}", decimal(value / size)),
-            None => format!("{} B", decimal(value)),
+            Some((size, name)) => format!("{} {name}{per}", decimal(value / size)),
+            None => format!("{} B{per}", decimal(value)),
         };
     }
     let symbol = unit.symbol();
@@ -120,7 +121,7 @@ pub(crate) fn instance(scope: Scope, instance: &str) -> Cow<'static, str> {
     if instance.is_empty() {
         return Cow::Borrowed("");
     }
-    if scope == Scope::Gpu
+    if matches!(scope, Scope::Gpu | Scope::PassingGpu)
         && let Some(text) = crate::input::parse_index(instance).and_then(small_index)
         && text == instance
     {
@@ -145,6 +146,7 @@ mod tests {
             (97.25, Unit::Percent, "97.3 %"),
             (412.3e9, Unit::Bytes, "412.3 GB"),
             (999.0, Unit::Bytes, "999 B"),
+            (41.26e9, Unit::BytesPerSecond, "41.3 GB/s"),
             (3.0, Unit::Count, "3"),
             (-2.5, Unit::Celsius, "-2.5 °C"),
         ] {

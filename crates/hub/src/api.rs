@@ -24,6 +24,7 @@ mod resources;
 mod session;
 mod shown;
 mod stored;
+mod stragglers;
 mod stream;
 mod time;
 
@@ -169,6 +170,7 @@ fn routes() -> OpenApiRouter<ApiContext> {
         .routes(routes!(hub::status))
         .routes(routes!(hub::hub))
         .routes(routes!(fleet::fleet))
+        .routes(routes!(stragglers::stragglers))
         .routes(routes!(nodes::list, nodes::add))
         .routes(routes!(nodes::show, nodes::remove))
         .routes(routes!(nodes::reset_breaker))

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use sickbay_engine::Breaker;
 use sickbay_model::{Event, Frame, NodeDefinition, ResourceId};
-use sickbay_wire::v1::{EventView, SystemScore};
+use sickbay_wire::v1::{EventView, StragglersView, SystemScore};
 use tokio::sync::{Notify, broadcast};
 
 use crate::known::KnownResource;
@@ -30,6 +30,8 @@ pub struct FleetSnapshot {
     pub nodes: Arc<BTreeMap<ResourceId, Arc<NodeEntry>>>,
     /// Why the hub doubts itself now, as a fragment; none if it does not.
     pub doubt: Option<String>,
+    /// How the members of each job were last compared.
+    pub stragglers: Arc<StragglersView>,
 }
 
 /// A watched node, apart from what is known of its health.
@@ -180,6 +182,7 @@ impl FleetPublisher {
             frames: BTreeMap::new(),
             nodes: Arc::default(),
             doubt: None,
+            stragglers: Arc::new(crate::view::not_compared_yet()),
         };
         let shared = Arc::new(Shared {
             snapshot: ArcSwap::from_pointee(snapshot),

@@ -27,6 +27,7 @@ mod errors;
 mod parts;
 mod pending;
 mod saving;
+mod stragglers;
 
 use asking::Reach;
 use changes::{check_changes, judgement_changes};
@@ -35,6 +36,7 @@ use errors::ErrorWindow;
 use parts::Parts;
 use pending::Pending;
 use saving::SaveBudget;
+use stragglers::Stragglers;
 
 /// The second collection follows the first this soon: rates exist only from then on.
 const SECOND_COLLECTION: Duration = Duration::from_secs(1);
@@ -64,6 +66,8 @@ pub(crate) struct Judge {
     /// When the next state may be written of which nothing changed.
     next_periodic_save: Duration,
     save_budget: SaveBudget,
+    /// What compares nodes that do the same work.
+    stragglers: Stragglers,
 }
 
 /// What is known of one node.
@@ -134,6 +138,7 @@ impl Judge {
             layouts: SharedLayouts::default(),
             next_periodic_save: Duration::ZERO,
             save_budget: SaveBudget::default(),
+            stragglers: Stragglers::default(),
         }
     }
 
@@ -195,6 +200,7 @@ impl Judge {
         let interval = if node.collections == 1 { SECOND_COLLECTION.min(paced) } else { paced };
         (node.heard, node.interval) = (self.clock.monotonic(), interval);
 
+        self.stragglers.observe(&self.policy, node.number, resource, observation, &assessment);
         self.errors.add(self.clock.monotonic(), &assessment);
         node.share = NodeShare { ready: assessment.readiness.ready, score: assessment.score.score };
         let before = node.known.first().map(|(_, known)| &**known);

@@ -224,6 +224,7 @@ impl Monitor {
                 self.upkeep();
             }
             self.start_due(&stop);
+            self.judge.compare_peers();
             self.judge.publish_if_due();
             self.status.schedule().progress.fetch_add(1, Ordering::AcqRel);
         }
@@ -231,7 +232,12 @@ impl Monitor {
     }
 
     async fn next_cause(&mut self, stop: &CancellationToken) -> Cause {
-        let due = [self.agenda.next_due(), self.judge.publish_due(), self.first_sweep.until()];
+        let due = [
+            self.agenda.next_due(),
+            self.judge.publish_due(),
+            self.judge.comparing_due(),
+            self.first_sweep.until(),
+        ];
         let next = due.into_iter().flatten().fold(self.next_upkeep, Duration::min);
         let wait = next.saturating_sub(self.clock.monotonic());
         tokio::select! {

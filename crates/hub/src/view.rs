@@ -16,12 +16,14 @@ use sickbay_wire::v1;
 mod fleet;
 mod inventory;
 mod silence;
+mod stragglers;
 
 pub use fleet::{NodeLine, breaker, fleet_node, watched_node};
 pub(crate) use fleet::{count_breaker, count_level, shown_nodes};
 use inventory::{inventory, processes};
 pub(crate) use silence::{empty_observation, silence_summary};
 pub use silence::{never_collected, silenced};
+pub(crate) use stragglers::{Compared, not_compared_yet, stragglers};
 
 /// Labels of a node.
 pub(crate) type Labels = BTreeMap<String, String>;

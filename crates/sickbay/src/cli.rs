@@ -49,6 +49,7 @@ mod nodes;
 mod nodes_import;
 mod port_owner;
 mod remove;
+mod stragglers;
 mod up;
 mod up_reload;
 mod up_summary;
@@ -117,6 +118,7 @@ enum Command {
     List(list::ListOptions),
     Nodes(nodes::NodesOptions),
     Breaker(breaker::BreakerOptions),
+    Stragglers(stragglers::StragglersOptions),
     History(history::HistoryOptions),
     Events(events::EventsOptions),
     Faults(faults::FaultsOptions),
@@ -243,6 +245,7 @@ fn run(command: Command, context: &Context) -> Outcome {
         Command::List(options) => list::run(context, &options),
         Command::Nodes(options) => nodes::run(context, options),
         Command::Breaker(options) => breaker::run(context, &options),
+        Command::Stragglers(options) => stragglers::run(context, &options),
         Command::History(options) => history::run(context, &options),
         Command::Events(options) => events::run(context, &options),
         Command::Faults(options) => faults::run(context, &options),

@@ -11,6 +11,7 @@ pub mod units;
 
 pub mod raw;
 mod raw_fleet;
+mod raw_outlier;
 mod raw_policy;
 
 mod schema;

@@ -27,3 +27,6 @@ pub use fleet::{
 
 mod stream;
 pub use stream::StreamMessage;
+
+mod stragglers;
+pub use stragglers::{StragglerDeparture, StragglerGroup, StragglerView, StragglersView};

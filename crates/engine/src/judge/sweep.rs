@@ -93,7 +93,7 @@ impl Judge<'_> {
     fn meet(&mut self, place: usize, fate: Fate) {
         let number = self.number;
         let Some(entry) = self.entries.get_mut(place) else { return };
-        let gpu = if entry.kind.scope() == Scope::Gpu {
+        let gpu = if matches!(entry.kind.scope(), Scope::Gpu | Scope::PassingGpu) {
             let index = parse_index(&entry.instance);
             index.and_then(|index| u16::try_from(index).ok()).unwrap_or(NO_GPU)
         } else {
@@ -179,7 +179,7 @@ fn is_there(entry: &CheckMemory, input: &Input<'_>, facts: &NodeFacts) -> bool {
             !input.probes.at(input.probes.links()).answered() && !instance.is_empty()
                 || input.inventory.interfaces.iter().any(|interface| interface.name == instance)
         }
-        Scope::Passing => false,
+        Scope::Passing | Scope::PassingGpu => false,
         // An empty instance stood for a probe that failed as a whole.
         Scope::Unlisted => !instance.is_empty(),
         Scope::Gpu => parse_index(instance)

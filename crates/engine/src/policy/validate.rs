@@ -94,6 +94,7 @@ pub(super) fn mistakes(policy: &Policy) -> Vec<PolicyMistake> {
     schedule(policy, &mut found);
     breaker(policy, &mut found);
     doubt(policy, &mut found);
+    outlier(policy, &mut found);
     found.0
 }
 
@@ -220,4 +221,54 @@ fn doubt(policy: &Policy, found: &mut Mistakes) {
     found.check((1.0..=100.0).contains(&stretch), "doubt.longest_stretch", || {
         format!("{stretch} must lie between 1 and 100")
     });
+}
+
+fn outlier(policy: &Policy, found: &mut Mistakes) {
+    let outlier = &policy.outlier;
+    let longest = Duration::from_secs(60 * crate::outlier::MINUTES_KEPT as u64);
+    let window = outlier.window;
+    found.check(
+        window >= Duration::from_secs(60) && window <= longest,
+        "outlier.window_seconds",
+        || format!("must lie between 60 s and {} s", longest.as_secs()),
+    );
+    found.check((2..=100_000).contains(&outlier.least_peers), "outlier.least_peers", || {
+        format!("{} must lie between 2 and 100000", outlier.least_peers)
+    });
+    let score = outlier.score;
+    found.check(score >= 1.0 && score.is_finite(), "outlier.score", || {
+        format!("{score} must be at least 1")
+    });
+    for (path, percent) in [
+        ("outlier.held_percent", outlier.held_percent),
+        ("outlier.split_percent", outlier.split_percent),
+    ] {
+        found.check(percent > 0.0 && percent <= 100.0, path, || {
+            format!("{percent} must lie above 0 and be at most 100")
+        });
+    }
+    for (path, line) in [
+        ("outlier.clock_percent", outlier.clock_percent),
+        ("outlier.power_percent", outlier.power_percent),
+        ("outlier.temperature_celsius", outlier.temperature_celsius),
+        ("outlier.utilization_points", outlier.utilization_points),
+        ("outlier.throughput_percent", outlier.throughput_percent),
+        ("outlier.step_time_percent", outlier.step_time_percent),
+    ] {
+        found.check(line > 0.0 && line.is_finite(), path, || format!("{line} must be above 0"));
+    }
+    let least = outlier.throughput_least_bytes_per_second;
+    found.check(
+        least >= 0.0 && least.is_finite(),
+        "outlier.throughput_least_bytes_per_second",
+        || "must not be negative".to_owned(),
+    );
+    for (place, label) in outlier.group_by.iter().enumerate() {
+        let problem = sickbay_model::label_key_problem(label);
+        if let Some(problem) = problem {
+            found.check(false, &format!("outlier.group_by[{place}]"), || {
+                format!("{label:?} {problem}")
+            });
+        }
+    }
 }

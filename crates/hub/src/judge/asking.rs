@@ -71,6 +71,7 @@ impl Judge {
     pub(crate) fn unwatch(&mut self, id: &ResourceId) {
         let Some(node) = self.nodes.remove(id) else { return };
         self.doubt.forget(node.number);
+        self.stragglers.forget(node.number);
         if let Some(count) = node.entered.as_ref().and_then(|it| count_of(&mut self.breakers, it)) {
             *count = count.saturating_sub(1);
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use sickbay_model::{Event, Frame, ResourceId};
 use sickbay_store::WriteBatch;
+use sickbay_wire::v1::StragglersView;
 
 use super::{Judge, log, number};
 use crate::fleet::{Change, NodeEntry};
@@ -36,11 +37,14 @@ pub(super) struct Pending {
     pub(super) batch: WriteBatch,
     /// Whether something changed that the system's score or the doubt is made of.
     pub(super) system_changed: bool,
+    /// How the members of each job compare, if that is new.
+    pub(super) stragglers: Option<Arc<StragglersView>>,
 }
 
 impl Pending {
     fn touches_snapshot(&self) -> bool {
         self.system_changed
+            || self.stragglers.is_some()
             || !self.resources.is_empty()
             || !self.frames.is_empty()
             || !self.nodes.is_empty()
@@ -125,7 +129,7 @@ impl Judge {
         if pending.touches_snapshot() {
             let system = self.system();
             let doubt = self.doubt.reason().map(str::to_owned);
-            let Pending { resources, frames, nodes, changes, .. } = pending;
+            let Pending { resources, frames, nodes, changes, stragglers, .. } = pending;
             let shown = &mut self.resources_shown;
             self.publisher.publish(
                 |next| {
@@ -136,6 +140,9 @@ impl Judge {
                     }
                     next.system = system;
                     next.doubt = doubt;
+                    if let Some(stragglers) = stragglers {
+                        next.stragglers = stragglers;
+                    }
                     *shown = u32::try_from(next.resources.len()).unwrap_or(u32::MAX);
                 },
                 changes,

@@ -8,6 +8,7 @@ use sickbay_engine::{Policy, ReadinessPolicy, StatePolicy};
 
 use super::bind::{Direction, Written, section, tie};
 use super::raw::{RawConfig, RawOverride, RawReadiness, RawState, RawThreshold, RawThresholds};
+use super::raw_outlier::tie_outlier;
 use super::units::{PathText, SizeText};
 
 /// Ties every field of the policy.
@@ -38,6 +39,7 @@ pub(super) fn tie_policy(way: Direction, raw: &mut RawConfig, policy: &mut Polic
         tie(way, &mut raw.hold, &mut policy.hysteresis.hold);
     });
     section(way, &mut raw.state, |raw| tie_state(way, raw, &mut policy.state));
+    tie_outlier(way, raw, policy);
     section(way, &mut raw.readiness, |raw| tie_readiness(way, raw, &mut policy.readiness));
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sickbay_hub::Secret;
 
 pub use super::raw_fleet::{RawBreaker, RawDoubt, RawExpected, RawNode, RawSsh};
+pub use super::raw_outlier::RawOutlier;
 pub use super::raw_policy::{
     RawHysteresis, RawOverride, RawReadiness, RawSchedule, RawState, RawSystemWeights,
     RawThreshold, RawThresholds, RawWeights,
@@ -75,6 +76,8 @@ section! {
         breaker: RawBreaker,
         /// When the hub doubts itself rather than its nodes.
         doubt: RawDoubt,
+        /// When a GPU or node departs from those that do the same work.
+        outlier: RawOutlier,
         /// May work be started on a node?
         readiness: RawReadiness,
         /// History and its limits.

@@ -289,6 +289,7 @@ mod tests {
             frames: BTreeMap::new(),
             nodes: Arc::default(),
             doubt: None,
+            stragglers: Arc::default(),
         }
     }
 

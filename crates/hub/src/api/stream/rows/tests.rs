@@ -22,6 +22,7 @@ impl Fleet {
             frames: BTreeMap::new(),
             nodes: Arc::default(),
             doubt: None,
+            stragglers: Arc::default(),
         };
         let mut fleet = Self { snapshot, keeper: RowsKeeper::default() };
         for node in 0..nodes {
