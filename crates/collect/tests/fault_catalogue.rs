@@ -86,7 +86,21 @@ fn every_family_finds_its_lines() {
             "pcieport 0000:00:01.0: DPC: containment event, status:0x1f01 source:0x0000",
             "pcie-containment 0000:00:01.0",
         ),
-        ("pcieport 0000:40:01.1: pciehp: Slot(12): Link Down", "pcie-link-down "),
+        ("pcieport 0000:40:01.1: pciehp: Slot(12): Link Down", "pcie-link-down 0000:40:01.1"),
+        ("NVRM: GPU 0000:3b:00.0: GPU has fallen off the bus.", "gpu-fallen-off 0000:3b:00.0"),
+        (
+            "thermal thermal_zone0: acpitz: critical temperature reached",
+            "thermal-critical thermal_zone0",
+        ),
+        ("sd 2:0:0:0: Device offlined - not ready after error recovery", "disk-offline "),
+        (
+            "ixgbe 0000:01:00.0 eth0: NETDEV WATCHDOG: CPU: 3: transmit queue 0 timed out 5000 ms",
+            "netdev-watchdog ",
+        ),
+        (
+            "[drm:amdgpu_job_timedout [amdgpu]] *ERROR* ring gfx timeout, signaled seq=1, emitted seq=3",
+            "amdgpu-ring-timeout ",
+        ),
         (
             "mlx5_core 0000:81:00.0: poll_health:806:(pid 0): device's health compromised - reached miss count",
             "mlx5-health 0000:81:00.0",
