@@ -36,7 +36,7 @@ impl Library {
     /// # Errors
     /// When it is not there and cannot be built.
     pub fn install() -> Result<Self> {
-        let directory = tempfile::tempdir().context("cannot make a directory for the fake NVML")?;
+        let directory = in_memory().context("cannot make a directory for the fake NVML")?;
         let built = sickbay_sim_nvml::library_path()?;
         std::fs::copy(&built, directory.path().join("libnvidia-ml.so.1"))
             .with_context(|| format!("cannot copy {}", built.display()))?;
@@ -75,7 +75,7 @@ impl<'a> Local<'a> {
     /// # Errors
     /// When no directory can be made.
     pub fn new(library: &'a mut Library, machine: &Machine, start_ms: i64) -> Result<Self> {
-        let root = tempfile::tempdir().context("cannot make a machine's root")?;
+        let root = in_memory().context("cannot make a machine's root")?;
         let (clock, hand) = Clock::manual(start_ms);
         let context = CollectContext { clock, deadline: DEADLINE, cancel: CancellationToken::new() };
         let node = LocalNode::new(settings(&root, library, machine));
@@ -104,6 +104,11 @@ impl<'a> Local<'a> {
         }
         Ok(runtime.block_on(self.node.collect(&self.context)))
     }
+}
+
+/// A directory that no disk is behind where there is one: a machine's files are written at every step.
+fn in_memory() -> std::io::Result<tempfile::TempDir> {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir())
 }
 
 fn settings(root: &tempfile::TempDir, library: &Library, machine: &Machine) -> LocalSettings {

@@ -329,9 +329,15 @@ impl Machine {
     /// A line with the addresses of this machine.
     fn filled_in(&self, line: &str) -> Result<String> {
         let mut text = line.to_owned();
-        while let Some(begin) = text.find('{') {
+        let mut from = 0;
+        while let Some(begin) = text[from..].find('{').map(|at| from + at) {
             let Some(length) = text[begin..].find('}') else { break };
             let name = &text[begin + 1..begin + length];
+            // Kernels write such brackets, too: `{1}[Hardware Error]`.
+            if !["gpu", "xid", "mlx5_", "nvme"].iter().any(|device| name.starts_with(device)) {
+                from = begin + length;
+                continue;
+            }
             let address = match name.strip_prefix("xid") {
                 Some(number) => self
                     .address(&format!("gpu{number}"))

@@ -54,7 +54,7 @@ pub fn mistakes(outcomes: &[Outcome]) -> String {
             let _ = writeln!(text, "- {name}: {problem:?}{of}: {how}");
         }
         if missed {
-            for seen in &outcome.seen {
+            for seen in outcome.seen.iter().filter(|seen| !seen.contains("] unknown at ")) {
                 let _ = writeln!(text, "  - found instead: {seen}");
             }
         }
