@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 mod fetched;
 pub use fetched::Fetched;
+mod recorded;
 
 /// The most entries of one directory that are listed; more are left out, and said so in the log.
 const MAX_LISTED: usize = 1 << 16;

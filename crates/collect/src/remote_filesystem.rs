@@ -83,12 +83,16 @@ impl LocalCollector for MountCollector {
 
     fn collect(
         &mut self,
-        _roots: &Roots,
+        roots: &Roots,
         _monotonic: Duration,
         out: &mut Sample,
     ) -> Result<(), ProbeError> {
         // Only here is it sure to be current.
-        put_space(Space::ask(&self.path), &self.mount_point, out)
+        let answer = match &roots.recorded_space {
+            Some(record) => Space::recorded(record, &self.path),
+            None => Space::ask(&self.path),
+        };
+        put_space(answer, &self.mount_point, out)
     }
 }
 

@@ -87,6 +87,10 @@ pub struct Roots {
     /// Whether these are directories of this machine, or copies of another's files.
     #[serde(skip)]
     pub files: Files,
+    /// Of a recorded tree: the file that says what `statvfs` answers, because its mounts are not
+    /// there to be asked. See [`crate::Space::recorded`].
+    #[serde(default)]
+    pub recorded_space: Option<PathBuf>,
 }
 
 impl Default for Roots {
@@ -102,6 +106,17 @@ impl Roots {
         Self { files: Files::Fetched(Arc::new(files)), ..Self::default() }
     }
 
+    /// What the filesystem on which this path lies says of its space, be it recorded. Can hang.
+    ///
+    /// # Errors
+    /// What `statvfs` answers.
+    pub fn space(&self, path: &Path) -> std::io::Result<crate::Space> {
+        match &self.recorded_space {
+            Some(record) => crate::Space::recorded(record, path),
+            None => self.files.space(path),
+        }
+    }
+
     /// All four under another root: a recorded tree.
     #[must_use]
     pub fn under(root: &Path) -> Self {
@@ -111,6 +126,7 @@ impl Roots {
             dev: root.join("dev"),
             etc: root.join("etc"),
             files: Files::Here,
+            recorded_space: None,
         }
     }
 }

@@ -20,7 +20,7 @@ use super::LocalCollector;
 use super::read::KernelFile;
 use crate::parse::mountinfo::Mount;
 use crate::parse::{mountinfo, printable};
-use crate::{Files, Roots, Sample, Space};
+use crate::{Roots, Sample, Space};
 
 /// The most filesystems that are reported; more are left out, and said so in the log.
 pub(crate) const MAX_FILESYSTEMS: usize = 512;
@@ -143,19 +143,19 @@ impl Space {
 #[derive(Debug)]
 pub(super) struct Filesystems {
     file: KernelFile,
-    ask: fn(&Files, &Path) -> io::Result<Space>,
+    ask: fn(&Roots, &Path) -> io::Result<Space>,
     overflow_said: bool,
 }
 
 impl Default for Filesystems {
     fn default() -> Self {
-        Self::asking(Files::space)
+        Self::asking(Roots::space)
     }
 }
 
 impl Filesystems {
     /// With another way to ask for space: recorded mounts are not there to be asked.
-    pub(super) fn asking(ask: fn(&Files, &Path) -> io::Result<Space>) -> Self {
+    pub(super) fn asking(ask: fn(&Roots, &Path) -> io::Result<Space>) -> Self {
         Self { file: KernelFile::new("self/mountinfo"), ask, overflow_said: false }
     }
 }
@@ -183,7 +183,7 @@ impl LocalCollector for Filesystems {
         for mount in mounts.iter().take(MAX_FILESYSTEMS) {
             let mut filesystem = describe(mount);
             if !filesystem.remote {
-                match (self.ask)(&roots.files, Path::new(OsStr::from_bytes(&mount.mount_point))) {
+                match (self.ask)(roots, Path::new(OsStr::from_bytes(&mount.mount_point))) {
                     Ok(space) => {
                         space.put(&filesystem.mount_point, filesystem.read_only, out);
                     }

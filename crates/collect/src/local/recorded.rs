@@ -21,7 +21,7 @@ use crate::{Fetched, Files, ProcessPattern, Roots, Sample, Space};
 const TREES: [&str; 5] = ["virtual-machine", "gpu-server", "kernel-3.10", "arm64", "container"];
 
 /// Recorded mounts are not there to be asked: each has the same space, and one is broken.
-fn ask_recorded(_files: &Files, path: &Path) -> io::Result<Space> {
+fn ask_recorded(_roots: &Roots, path: &Path) -> io::Result<Space> {
     if path == Path::new("/boot/efi") {
         return Err(io::Error::from_raw_os_error(5));
     }
@@ -177,7 +177,7 @@ fn the_same_is_told_of_copies() {
         let mounts = fetched.content(&root.join("proc/self/mountinfo")).unwrap().to_vec();
         for mount in crate::parse::mountinfo::parse(&mounts).unwrap() {
             let point = Path::new(OsStr::from_bytes(&mount.mount_point));
-            let space = ask_recorded(&Files::Here, point);
+            let space = ask_recorded(&Roots::default(), point);
             fetched.put_space(
                 &mount.mount_point,
                 space.map_err(|error| error.raw_os_error().unwrap()),
