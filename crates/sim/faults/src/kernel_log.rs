@@ -63,12 +63,13 @@ impl KernelLog {
         self.readable.then_some(text)
     }
 
-    /// As `dmesg` prints it; `None` where it is refused.
+    /// As `dmesg -r` prints it; `None` where it is refused.
     #[must_use]
     pub fn dmesg(&self) -> Option<String> {
         let mut text = String::new();
-        for Line { at_us, text: line, .. } in &self.lines {
-            let _ = writeln!(text, "[{:>5}.{:06}] {line}", at_us / 1_000_000, at_us % 1_000_000);
+        for Line { level, at_us, text: line } in &self.lines {
+            let (seconds, rest) = (at_us / 1_000_000, at_us % 1_000_000);
+            let _ = writeln!(text, "<{level}>[{seconds:>5}.{rest:06}] {line}");
         }
         self.readable.then_some(text)
     }

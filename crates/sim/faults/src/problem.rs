@@ -130,7 +130,7 @@ problems! {
 }
 
 /// Checks that speak of any fault of the catalogue.
-const FAULT_CHECKS: [&str; 2] = ["gpu_fault", "kernel_fault"];
+const FAULT_CHECKS: [&str; 3] = ["gpu_fault", "kernel_fault", "network_fault"];
 
 /// The fault codes that a finding tells of.
 fn codes(finding: &CheckResult) -> Vec<String> {
@@ -190,6 +190,10 @@ pub fn is_of_device(finding: &CheckResult, names: &[String]) -> bool {
 
 /// Whether a finding is explained by another one of the assessment, as part of an incident.
 #[must_use]
-pub fn is_explained(_assessment: &Assessment, _finding: &CheckResult) -> bool {
-    false
+pub fn is_explained(assessment: &Assessment, finding: &CheckResult) -> bool {
+    let is_finding = |place: &usize| {
+        let check = assessment.checks.get(*place);
+        check.is_some_and(|it| it.check == finding.check && it.instance == finding.instance)
+    };
+    assessment.incidents.iter().any(|incident| incident.evidence.iter().any(is_finding))
 }

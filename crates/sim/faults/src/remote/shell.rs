@@ -40,7 +40,6 @@ pub struct Shell {
     /// Whether it told what does not change.
     lasting_told: bool,
     disks: Vec<String>,
-    pub(super) kept: std::collections::BTreeMap<String, String>,
 }
 
 /// An answer as it is made.
@@ -100,7 +99,7 @@ impl Shell {
                     lasting(tree, &mut answer);
                 }
                 for word in words {
-                    self.group(word, tree, machine, &mut answer)?;
+                    self.group(word, tree, &mut answer)?;
                 }
             }
             "nvidia" => {
@@ -114,7 +113,7 @@ impl Shell {
         Ok(Some(answer.bytes))
     }
 
-    fn group(&mut self, word: &str, tree: &Tree, machine: &Machine, answer: &mut Answer<'_>) -> Result<()> {
+    fn group(&mut self, word: &str, tree: &Tree, answer: &mut Answer<'_>) -> Result<()> {
         match word {
             "fast" => self.fast(tree, answer),
             "lasting" => lasting(tree, answer),
@@ -123,20 +122,16 @@ impl Shell {
             "sensors" => sensors(tree, answer),
             "processes" => processes(tree, answer),
             "amd" => amd(tree, answer),
+            "kernel" => kernel(tree, answer),
             _ => match word.strip_prefix("pids=") {
                 Some(pids) => {
                     let paths: Vec<_> = pids.split(',').map(|pid| format!("proc/{pid}/stat")).collect();
                     answer.heads(tree, "files", paths.iter().map(String::as_str));
                 }
-                None => return self.other(word, tree, machine, answer),
+                None => bail!("no shell knows the group {word:?}"),
             },
         }
         Ok(())
-    }
-
-    /// Groups that came later.
-    fn other(&mut self, word: &str, _tree: &Tree, _machine: &Machine, _answer: &mut Answer<'_>) -> Result<()> {
-        bail!("no shell knows the group {word:?}")
     }
 
     fn fast(&mut self, tree: &Tree, answer: &mut Answer<'_>) {
@@ -312,5 +307,14 @@ fn nvidia(tree: &Tree, machine: &Machine, word: &str, rows: bool, answer: &mut A
     }
     if say("query", gpus.smi_rows(word)) && say("apps", Some((gpus.smi_apps(), 0))) && rows {
         say("rows", Some((gpus.smi_remapped(), 0)));
+    }
+}
+
+/// What the kernel's log holds, or that it may not be read.
+fn kernel(tree: &Tree, answer: &mut Answer<'_>) {
+    answer.section("content dev/kmsg");
+    match tree.get("dmesg") {
+        Some(log) => answer.text(log),
+        None => answer.text("!denied\n"),
     }
 }
