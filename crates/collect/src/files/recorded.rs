@@ -72,7 +72,8 @@ mod tests {
     fn a_record_answers_for_its_mounts() {
         let directory = tempfile::tempdir().unwrap();
         let record = directory.path().join("statvfs");
-        std::fs::write(&record, "4096 10 5 4 100 50 /\nerror 116 /home\n512 1 1 1 0 0 /a b\n").unwrap();
+        std::fs::write(&record, "4096 10 5 4 100 50 /\nerror 116 /home\n512 1 1 1 0 0 /a b\n")
+            .unwrap();
         let ask = |path: &str| Space::recorded(&record, Path::new(path));
         assert_eq!(ask("/").unwrap().available_blocks, 4);
         assert_eq!(ask("/a b").unwrap().block_bytes, 512);

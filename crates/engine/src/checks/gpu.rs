@@ -215,12 +215,13 @@ fn activity(
     judge.close(slot, answer);
 }
 
-/// Memory in use, which is context while a process is on the card.
+/// Memory in use, which is context while a process is on the card. Where nobody tells which processes
+/// are on it (AMD's driver does not), memory in use means nothing.
 fn card_memory(input: &Input<'_>, card: &Card<'_, '_>, judge: &mut Judge<'_>) {
     let Some(used) = card.get(GpuColumn::MemoryUsed) else { return };
+    let Some(processes) = card.get(GpuColumn::Processes) else { return };
     let Some(slot) = card.open(judge, CheckKind::GpuMemory) else { return };
-    let in_use = card.get(GpuColumn::Processes).is_some_and(|count| count > 0.0);
-    if in_use || input.job == Job::Active {
+    if processes > 0.0 || input.job == Job::Active {
         judge.close(slot, Answer::healthy("memory use is the running job's"));
         return;
     }

@@ -361,6 +361,17 @@ fn a_card_that_is_busy_at_idle_power_hangs() {
 }
 
 #[test]
+fn memory_of_a_card_means_nothing_where_its_processes_are_not_told() {
+    let mut node = Node::well(1);
+    node.set_of(metric::GPU_MEMORY_USED, "0", 90.0).set_of(metric::GPU_PROCESSES, "0", 0.0);
+    assert_eq!(status(&Story::of(node.clone()).steps(5), "gpu_memory", "0"), Status::Degraded);
+    node.unset_of(metric::GPU_PROCESSES, "0");
+    let verdict = Story::of(node).steps(5);
+    assert!(find(&verdict, "gpu_memory", "0").is_none(), "{}", verdict.headline);
+    assert_eq!(verdict.level, Level::Healthy);
+}
+
+#[test]
 fn jobs_and_reboots_are_told_once() {
     let mut story = Story::of(Node::well(1));
     story.steps(3);

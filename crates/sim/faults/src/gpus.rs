@@ -157,7 +157,10 @@ impl Gpus {
                 merge(&mut card.patch, &json!({"nvlinks": links}));
                 continue;
             }
-            let patch = parts.iter().rev().fold(json!({last: before + count}), |inner, part| json!({*part: inner}));
+            let patch = parts
+                .iter()
+                .rev()
+                .fold(json!({last: before + count}), |inner, part| json!({*part: inner}));
             merge(&mut card.patch, &patch);
         }
         Ok(())
@@ -169,10 +172,16 @@ impl Gpus {
             if card.presence != Presence::Gone {
                 card.presence = Presence::There;
             }
-            merge(&mut card.patch, &json!({"ecc": {"corrected_volatile": 0, "uncorrected_volatile": 0}}));
+            merge(
+                &mut card.patch,
+                &json!({"ecc": {"corrected_volatile": 0, "uncorrected_volatile": 0}}),
+            );
             let pending = self.model.state["fields"].get("144").is_some();
             if pending {
-                merge(&mut card.patch, &json!({"fields": {"94": 0, "144": 0, "230": self.model.state["fields"].get("230")}}));
+                merge(
+                    &mut card.patch,
+                    &json!({"fields": {"94": 0, "144": 0, "230": self.model.state["fields"].get("230")}}),
+                );
             }
         }
         self.condition = Driver::Ok;
@@ -203,10 +212,19 @@ impl Gpus {
                 Presence::Gone => continue,
                 Presence::There => {}
                 Presence::Lost => {
-                    faults.push(json!({"function": "nvmlDevice*", "gpu": number, "answer": "gpu_is_lost"}));
+                    faults.push(
+                        json!({"function": "nvmlDevice*", "gpu": number, "answer": "gpu_is_lost"}),
+                    );
                 }
                 Presence::ResetRequired => {
-                    for function in ["UtilizationRates", "MemoryInfo*", "Temperature*", "PowerUsage", "ClockInfo", "PerformanceState"] {
+                    for function in [
+                        "UtilizationRates",
+                        "MemoryInfo*",
+                        "Temperature*",
+                        "PowerUsage",
+                        "ClockInfo",
+                        "PerformanceState",
+                    ] {
                         faults.push(json!({"function": format!("nvmlDeviceGet{function}"), "gpu": number, "answer": "reset_required"}));
                     }
                     merge(&mut state, &json!({"fields": {"230": 1}}));
@@ -245,7 +263,8 @@ impl Gpus {
 
     /// What `nvidia-smi --help-query-gpu` prints: each name on a line of its own.
     pub(crate) fn smi_help(&self) -> String {
-        let mut text = "List of valid properties to query for the switch \"--query-gpu=\":\n\n".to_owned();
+        let mut text =
+            "List of valid properties to query for the switch \"--query-gpu=\":\n\n".to_owned();
         for (names, _) in CELLS {
             if self.knows(names) {
                 let quoted: Vec<_> = names.split('|').map(|name| format!("\"{name}\"")).collect();
@@ -261,7 +280,8 @@ impl Gpus {
     }
 
     fn knows(&self, names: &str) -> bool {
-        let major: u32 = self.driver.split('.').next().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let major: u32 =
+            self.driver.split('.').next().and_then(|text| text.parse().ok()).unwrap_or(0);
         match names {
             "gpu_recovery_action" => major >= TELLS_RECOVERY,
             "clocks_event_reasons.active" => major >= RENAMED_REASONS,
@@ -277,8 +297,12 @@ impl Gpus {
         }
         let said = match self.condition {
             Driver::Hang => return None,
-            Driver::NotLoaded => "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest NVIDIA driver is installed and running.\n\n",
-            Driver::Mismatch => "Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 550.127\n",
+            Driver::NotLoaded => {
+                "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest NVIDIA driver is installed and running.\n\n"
+            }
+            Driver::Mismatch => {
+                "Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 550.127\n"
+            }
             Driver::NoDevices => "No devices were found\n",
             Driver::Unknown => "Failed to initialize NVML: Unknown Error\n",
             Driver::Ok => {
@@ -290,13 +314,20 @@ impl Gpus {
 
     fn rows(&self, fields: &str) -> String {
         let mut text = String::new();
-        let there: Vec<_> = self.cards.iter().filter(|card| card.presence != Presence::Gone).collect();
+        let there: Vec<_> =
+            self.cards.iter().filter(|card| card.presence != Presence::Gone).collect();
         for (index, card) in there.iter().enumerate() {
             if card.presence == Presence::Lost {
-                let _ = writeln!(text, "Unable to determine the device handle for GPU{index}: {}: Unknown Error", card.address.to_ascii_uppercase());
+                let _ = writeln!(
+                    text,
+                    "Unable to determine the device handle for GPU{index}: {}: Unknown Error",
+                    card.address.to_ascii_uppercase()
+                );
             }
         }
-        for (index, card) in there.iter().enumerate().filter(|(_, card)| card.presence != Presence::Lost) {
+        for (index, card) in
+            there.iter().enumerate().filter(|(_, card)| card.presence != Presence::Lost)
+        {
             let state = self.state(card);
             let cells: Vec<String> = fields
                 .split(',')
@@ -319,10 +350,19 @@ impl Gpus {
         for card in self.cards.iter().filter(|card| card.presence == Presence::There) {
             let state = self.state(card);
             let mig = state["mig_devices"].as_array().into_iter().flatten();
-            let processes = std::iter::once(&state).chain(mig).flat_map(|one| one["compute_processes"].as_array().into_iter().flatten());
+            let processes = std::iter::once(&state)
+                .chain(mig)
+                .flat_map(|one| one["compute_processes"].as_array().into_iter().flatten());
             for process in processes {
-                let memory = process["memory_bytes"].as_u64().map_or("[N/A]".to_owned(), |bytes| (bytes / MEBIBYTE).to_string());
-                let _ = writeln!(text, "{}, {}, {memory}", state["pci_bus_id"].as_str().unwrap_or_default(), process["pid"]);
+                let memory = process["memory_bytes"]
+                    .as_u64()
+                    .map_or("[N/A]".to_owned(), |bytes| (bytes / MEBIBYTE).to_string());
+                let _ = writeln!(
+                    text,
+                    "{}, {}, {memory}",
+                    state["pci_bus_id"].as_str().unwrap_or_default(),
+                    process["pid"]
+                );
             }
         }
         text
@@ -334,9 +374,20 @@ impl Gpus {
         for card in self.cards.iter().filter(|card| card.presence == Presence::There) {
             let state = self.state(card);
             let field = |number: &str| state["fields"].get(number).and_then(Value::as_u64);
-            let yes = |number: &str| field(number).map_or("[N/A]", |value| if value > 0 { "Yes" } else { "No" });
-            let number = |number: &str| field(number).map_or("[N/A]".to_owned(), |value| value.to_string());
-            let _ = writeln!(text, "{}, {}, {}, {}, {}", state["pci_bus_id"].as_str().unwrap_or_default(), number("142"), number("143"), yes("144"), yes("145"));
+            let yes = |number: &str| {
+                field(number).map_or("[N/A]", |value| if value > 0 { "Yes" } else { "No" })
+            };
+            let number =
+                |number: &str| field(number).map_or("[N/A]".to_owned(), |value| value.to_string());
+            let _ = writeln!(
+                text,
+                "{}, {}, {}, {}, {}",
+                state["pci_bus_id"].as_str().unwrap_or_default(),
+                number("142"),
+                number("143"),
+                yes("144"),
+                yes("145")
+            );
         }
         text
     }
@@ -346,10 +397,13 @@ fn state_of(card: &Card, model: &GpuModel, job: bool) -> Value {
     let mut state = card.state.clone();
     if job {
         merge(&mut state, &model.busy);
-        merge(&mut state, &json!({
-            "memory": {"used": model.job_bytes},
-            "compute_processes": [{"pid": card.pid, "memory_bytes": model.job_bytes}],
-        }));
+        merge(
+            &mut state,
+            &json!({
+                "memory": {"used": model.job_bytes},
+                "compute_processes": [{"pid": card.pid, "memory_bytes": model.job_bytes}],
+            }),
+        );
     } else {
         merge(&mut state, &model.idle);
     }
@@ -402,14 +456,23 @@ fn cell(field: &str, state: &Value, presence: Presence) -> String {
     let nothing = || "[N/A]".to_owned();
     let known = CELLS.iter().find(|(names, _)| names.split('|').any(|name| name == field));
     let Some(&(_, place)) = known else { return nothing() };
-    let refused = ["/utilization/", "/temperature", "/power_milliwatts", "/clocks/", "/memory/", "/performance"];
+    let refused = [
+        "/utilization/",
+        "/temperature",
+        "/power_milliwatts",
+        "/clocks/",
+        "/memory/",
+        "/performance",
+    ];
     if presence == Presence::ResetRequired && refused.iter().any(|start| place.starts_with(start)) {
         return "[GPU requires reset]".to_owned();
     }
     let Some(value) = state.pointer(place) else { return nothing() };
     let whole = value.as_u64();
     match place {
-        "/memory/total" | "/memory/used" => whole.map_or_else(nothing, |bytes| (bytes / MEBIBYTE).to_string()),
+        "/memory/total" | "/memory/used" => {
+            whole.map_or_else(nothing, |bytes| (bytes / MEBIBYTE).to_string())
+        }
         "/power_milliwatts" | "/power_limit_milliwatts" => {
             whole.map_or_else(nothing, |milli| format!("{}.{:02}", milli / 1000, milli % 1000 / 10))
         }

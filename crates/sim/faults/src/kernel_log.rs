@@ -33,10 +33,19 @@ impl KernelLog {
     pub(crate) fn begin_anew(&mut self) {
         self.lines.clear();
         for (at, line) in [
-            (0.0, "<5>Linux version 5.15.0-119-generic (buildd@lcy02) (gcc (Ubuntu 11.4.0-1ubuntu1~22.04) 11.4.0, GNU ld (GNU Binutils for Ubuntu) 2.38) #129-Ubuntu SMP"),
-            (0.01, "<6>Command line: BOOT_IMAGE=/boot/vmlinuz-5.15.0-119-generic root=UUID=6f1d ro iommu=pt"),
+            (
+                0.0,
+                "<5>Linux version 5.15.0-119-generic (buildd@lcy02) (gcc (Ubuntu 11.4.0-1ubuntu1~22.04) 11.4.0, GNU ld (GNU Binutils for Ubuntu) 2.38) #129-Ubuntu SMP",
+            ),
+            (
+                0.01,
+                "<6>Command line: BOOT_IMAGE=/boot/vmlinuz-5.15.0-119-generic root=UUID=6f1d ro iommu=pt",
+            ),
             (1.2, "<6>pci 0000:00:00.0: [8086:09a2] type 00 class 0x088000"),
-            (4.8, "<6>EXT4-fs (nvme0n1p2): mounted filesystem with ordered data mode. Opts: errors=remount-ro. Quota mode: none."),
+            (
+                4.8,
+                "<6>EXT4-fs (nvme0n1p2): mounted filesystem with ordered data mode. Opts: errors=remount-ro. Quota mode: none.",
+            ),
             (9.1, "<6>nvidia: module license 'NVIDIA' taints kernel."),
         ] {
             self.say(at, line);

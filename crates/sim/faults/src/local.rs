@@ -7,7 +7,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use sickbay_collect::{CollectContext, LocalNode, LocalSettings, NodeSource, ProcessPattern, Roots, TorchMode, TorchSettings};
+use sickbay_collect::{
+    CollectContext, LocalNode, LocalSettings, NodeSource, ProcessPattern, Roots, TorchMode,
+    TorchSettings,
+};
 use sickbay_model::Observation;
 use sickbay_runtime::{Clock, ManualClock};
 use tokio_util::sync::CancellationToken;
@@ -51,7 +54,8 @@ impl Library {
         if self.world != world {
             let new = self.directory.path().join("scenario.json.new");
             std::fs::write(&new, &world).context("cannot write the fake NVML's world")?;
-            std::fs::rename(&new, self.directory.path().join("scenario.json")).context("cannot place the fake NVML's world")?;
+            std::fs::rename(&new, self.directory.path().join("scenario.json"))
+                .context("cannot place the fake NVML's world")?;
             self.world = world;
         }
         Ok(())
@@ -77,7 +81,8 @@ impl<'a> Local<'a> {
     pub fn new(library: &'a mut Library, machine: &Machine, start_ms: i64) -> Result<Self> {
         let root = in_memory().context("cannot make a machine's root")?;
         let (clock, hand) = Clock::manual(start_ms);
-        let context = CollectContext { clock, deadline: DEADLINE, cancel: CancellationToken::new() };
+        let context =
+            CollectContext { clock, deadline: DEADLINE, cancel: CancellationToken::new() };
         let node = LocalNode::new(settings(&root, library, machine));
         Ok(Self { root, tree: Tree::default(), library, node, context, hand, boots: 0 })
     }
@@ -86,7 +91,12 @@ impl<'a> Local<'a> {
     ///
     /// # Errors
     /// When the machine's files cannot be written.
-    pub fn collect(&mut self, runtime: &tokio::runtime::Runtime, machine: &Machine, seconds: u64) -> Result<Observation> {
+    pub fn collect(
+        &mut self,
+        runtime: &tokio::runtime::Runtime,
+        machine: &Machine,
+        seconds: u64,
+    ) -> Result<Observation> {
         self.hand.advance(Duration::from_secs(seconds));
         let mut tree = machine.tree();
         if let Some(log) = machine.log.kmsg() {
@@ -129,7 +139,11 @@ fn settings(root: &tempfile::TempDir, library: &Library, machine: &Machine) -> L
 pub(crate) fn patterns(machine: &Machine) -> Vec<ProcessPattern> {
     let expected = machine.expect_process.iter();
     expected
-        .map(|pattern| ProcessPattern { name: "training".to_owned(), pattern: pattern.clone(), expected: true })
+        .map(|pattern| ProcessPattern {
+            name: "training".to_owned(),
+            pattern: pattern.clone(),
+            expected: true,
+        })
         .collect()
 }
 

@@ -87,11 +87,15 @@ impl Machine {
     /// # Errors
     /// When there is no such template.
     pub fn new(templates: &Templates, name: &str) -> Result<Self> {
-        let template = templates.machines.get(name).with_context(|| format!("there is no machine {name}"))?;
+        let template =
+            templates.machines.get(name).with_context(|| format!("there is no machine {name}"))?;
         let gpus = match &template.gpu {
             None => None,
             Some(model) => {
-                let known = templates.gpus.get(model).with_context(|| format!("there is no GPU {model}"))?;
+                let known = templates
+                    .gpus
+                    .get(model)
+                    .with_context(|| format!("there is no GPU {model}"))?;
                 Some(Gpus::new(template, known))
             }
         };
@@ -182,7 +186,11 @@ impl Machine {
                 let whole = due.floor();
                 *due -= whole;
                 if whole > 0.0 {
-                    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+                    #[expect(
+                        clippy::cast_possible_truncation,
+                        clippy::cast_sign_loss,
+                        reason = "a count"
+                    )]
                     gpus.add(&counter.0, &counter.1, whole as u64)?;
                 }
             }
@@ -305,7 +313,9 @@ impl Machine {
             let bus = self.template.amd.as_ref()?.buses.get(number)?;
             return Some(format!("0000:{bus}:00.0"));
         }
-        if let Some(number) = device.strip_prefix("mlx5_").and_then(|text| text.parse::<usize>().ok()) {
+        if let Some(number) =
+            device.strip_prefix("mlx5_").and_then(|text| text.parse::<usize>().ok())
+        {
             let bus = self.template.infiniband.as_ref()?.buses.get(number)?;
             return Some(hardware::adapter_address(bus));
         }
@@ -320,7 +330,8 @@ impl Machine {
         }
         if let Some(rest) = path.strip_prefix("pci:") {
             let (device, name) = rest.split_once('/').context("pci:DEVICE/NAME")?;
-            let address = self.address(device).with_context(|| format!("the machine has no {device}"))?;
+            let address =
+                self.address(device).with_context(|| format!("the machine has no {device}"))?;
             return Ok(format!("sys/bus/pci/devices/{address}/{name}"));
         }
         Ok(path.to_owned())
@@ -354,7 +365,8 @@ impl Machine {
     #[must_use]
     pub fn names_of(&self, device: &str) -> Vec<String> {
         let mut names = vec![device.to_owned()];
-        if let Some(number) = device.strip_prefix("gpu").and_then(|text| text.parse::<usize>().ok()) {
+        if let Some(number) = device.strip_prefix("gpu").and_then(|text| text.parse::<usize>().ok())
+        {
             names.push(number.to_string());
             names.extend(self.gpus.as_ref().and_then(|gpus| gpus.uuid(number)).map(str::to_owned));
         }
@@ -370,13 +382,17 @@ impl Machine {
         hardware::sys(self, &mut tree);
         for (path, content) in &self.files {
             match content {
-                Some(content) if content.ends_with('\n') => tree.put(path.clone(), content.as_bytes()),
+                Some(content) if content.ends_with('\n') => {
+                    tree.put(path.clone(), content.as_bytes())
+                }
                 Some(content) => tree.put(path.clone(), format!("{content}\n")),
                 None => tree.remove(path),
             }
         }
         for (path, grown) in &self.grown {
-            let before = tree.get(path).and_then(|text| std::str::from_utf8(text).ok()?.trim().parse::<f64>().ok());
+            let before = tree
+                .get(path)
+                .and_then(|text| std::str::from_utf8(text).ok()?.trim().parse::<f64>().ok());
             tree.put(path.clone(), format!("{:.0}\n", before.unwrap_or(0.0) + grown.floor()));
         }
         tree

@@ -29,13 +29,16 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<ExitCode> {
-    let (flags, names): (Vec<String>, Vec<String>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));
+    let (flags, names): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|word| word.starts_with("--"));
     let has = |flag: &str| flags.iter().any(|given| given == flag);
     if has("--help") {
         print!("{HELP}");
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(unknown) = flags.iter().find(|flag| !["--write", "--list", "--seen"].contains(&flag.as_str())) {
+    if let Some(unknown) =
+        flags.iter().find(|flag| !["--write", "--list", "--seen"].contains(&flag.as_str()))
+    {
         bail!("there is no option {unknown}\n\n{HELP}");
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
@@ -88,7 +91,9 @@ fn replay(scenarios: &[Scenario], templates: &Templates) -> Result<Vec<Outcome>>
                 let place = next.fetch_add(1, Ordering::Relaxed);
                 let Some((scenario, form)) = work.get(place) else { break };
                 let outcome = replayer.run(scenario, *form);
-                done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((place, outcome));
+                done.lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                    .push((place, outcome));
             }
             replayer.end();
             Ok(())

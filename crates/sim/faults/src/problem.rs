@@ -140,10 +140,12 @@ fn codes(finding: &CheckResult) -> Vec<String> {
         texts.push(evidence.value.clone());
     }
     let split = |text: &String| -> Vec<String> {
-        text.split(|letter: char| letter.is_whitespace() || matches!(letter, ',' | ';' | '(' | ')' | '/'))
-            .map(|word| word.trim_end_matches([':', '.']).to_ascii_lowercase())
-            .filter(|word| !word.is_empty())
-            .collect()
+        text.split(|letter: char| {
+            letter.is_whitespace() || matches!(letter, ',' | ';' | '(' | ')' | '/')
+        })
+        .map(|word| word.trim_end_matches([':', '.']).to_ascii_lowercase())
+        .filter(|word| !word.is_empty())
+        .collect()
     };
     texts.iter().flat_map(split).collect()
 }
@@ -177,7 +179,10 @@ pub fn is_of_device(finding: &CheckResult, names: &[String]) -> bool {
     let instance = finding.instance.to_ascii_lowercase();
     if instance.is_empty() {
         let message = finding.message.to_ascii_lowercase();
-        return names.iter().filter(|name| name.len() > 2).any(|name| message.contains(&name.to_ascii_lowercase()))
+        return names
+            .iter()
+            .filter(|name| name.len() > 2)
+            .any(|name| message.contains(&name.to_ascii_lowercase()))
             || !message.contains("gpu ");
     }
     names.iter().any(|name| {

@@ -87,8 +87,11 @@ impl Remote {
             }
             for question in questions {
                 let (lane, mut reader) = (question.lane, question.reader);
-                let text = String::from_utf8(question.text).context("a question that is no text")?;
-                let Some(shell) = self.shells.get_mut(lane as usize) else { bail!("no lane {lane:?}") };
+                let text =
+                    String::from_utf8(question.text).context("a question that is no text")?;
+                let Some(shell) = self.shells.get_mut(lane as usize) else {
+                    bail!("no lane {lane:?}")
+                };
                 let ended = match shell.answer(&tree, machine, &text)? {
                     Some(answer) => match reader.feed(&answer) {
                         Progress::Complete => Ok(reader),
@@ -108,5 +111,9 @@ impl Remote {
 }
 
 fn late(lane: Lane) -> ProbeError {
-    ProbeError { kind: ProbeErrorKind::Late, message: format!("the {lane:?} lane gave no answer in time"), advice: None }
+    ProbeError {
+        kind: ProbeErrorKind::Late,
+        message: format!("the {lane:?} lane gave no answer in time"),
+        advice: None,
+    }
 }

@@ -122,8 +122,12 @@ impl Replayer {
             machine.change(*at as f64, change)?;
         }
         let mut source = match form {
-            Form::Local => Source::Local(Box::new(Local::new(&mut self.library, &machine, START_MS)?)),
-            Form::Ssh => Source::Remote(Box::new(Remote::new(self.resource.clone(), &machine, START_MS))),
+            Form::Local => {
+                Source::Local(Box::new(Local::new(&mut self.library, &machine, START_MS)?))
+            }
+            Form::Ssh => {
+                Source::Remote(Box::new(Remote::new(self.resource.clone(), &machine, START_MS)))
+            }
         };
         let mut memory = NodeMemory::default();
         let mut judge = Judge::new(scenario, form, &machine);
@@ -189,11 +193,15 @@ impl<'a> Judge<'a> {
     }
 
     fn look(&mut self, machine: &Machine, now: i64, assessment: &Assessment) {
-        for finding in assessment.findings().filter(|finding| finding.hard && !finding.is_healthy()) {
+        for finding in assessment.findings().filter(|finding| finding.hard && !finding.is_healthy())
+        {
             let what = format!("{}[{}]", finding.check, finding.instance);
             let is_new = !self.seen.contains_key(&what);
             if is_new {
-                self.seen.insert(what.clone(), format!("{what} {} at {now} s: {}", finding.status, finding.message));
+                self.seen.insert(
+                    what.clone(),
+                    format!("{what} {} at {now} s: {}", finding.status, finding.message),
+                );
             }
             if self.is_true(machine, now, finding) || finding.status == Status::Unknown {
                 continue;
@@ -214,19 +222,25 @@ impl<'a> Judge<'a> {
         for ((truth, names), found) in truths {
             let silent = matches!(truth.problem, Problem::TelemetryLost | Problem::Unreachable);
             let counts = finding.status != Status::Unknown || silent;
-            if !counts || !is_now(truth, now) || !truth.problem.is_named_by(finding) || !is_of_device(finding, names) {
+            if !counts
+                || !is_now(truth, now)
+                || !truth.problem.is_named_by(finding)
+                || !is_of_device(finding, names)
+            {
                 continue;
             }
             is_true = true;
             let bad_enough = finding.status.severity() >= truth.at_least.severity() || silent;
-            let still = truth.until.is_none_or(|until| now <= until.saturating_add_unsigned(truth.within));
+            let still =
+                truth.until.is_none_or(|until| now <= until.saturating_add_unsigned(truth.within));
             if found.is_none() && bad_enough && still {
                 *found = Some(now.abs_diff(truth.from.min(now)));
             }
         }
         is_true
             || self.scenario.told.also.iter().any(|also| {
-                also.problem.is_named_by(finding) && is_of_device(finding, &machine.names_of(&also.device))
+                also.problem.is_named_by(finding)
+                    && is_of_device(finding, &machine.names_of(&also.device))
             })
     }
 

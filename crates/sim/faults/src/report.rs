@@ -20,7 +20,9 @@ pub fn table(tallies: &Tallies) -> String {
 }
 
 fn row(name: &str, tally: &Tally) -> String {
-    let time = |percent| tally.time_to_detect(percent).map_or("–".to_owned(), |seconds| format!("{seconds} s"));
+    let time = |percent| {
+        tally.time_to_detect(percent).map_or("–".to_owned(), |seconds| format!("{seconds} s"))
+    };
     format!(
         "| {name} | {} | {} | {} | {} | {} | {:.3} | {:.3} | {} / {} | {:.2} |\n",
         tally.faulty(),
@@ -59,7 +61,11 @@ pub fn mistakes(outcomes: &[Outcome]) -> String {
             }
         }
         for alarm in &outcome.false_alarms {
-            let _ = writeln!(text, "- {name}: false alarm at {} s: {} {}", alarm.at, alarm.what, alarm.message);
+            let _ = writeln!(
+                text,
+                "- {name}: false alarm at {} s: {} {}",
+                alarm.at, alarm.what, alarm.message
+            );
         }
     }
     text

@@ -75,7 +75,9 @@ impl Tally {
     #[must_use]
     pub fn time_to_detect(&self, percent: usize) -> Option<u64> {
         let last = self.times.len().checked_sub(1)?;
-        self.times.get((self.times.len() * percent).div_ceil(100).saturating_sub(1).min(last)).copied()
+        self.times
+            .get((self.times.len() * percent).div_ceil(100).saturating_sub(1).min(last))
+            .copied()
     }
 
     /// False alarms for each day that a node was watched.
@@ -123,12 +125,15 @@ impl Tallies {
     #[must_use]
     pub fn shortfalls(&self) -> Vec<String> {
         let whole = std::iter::once(("overall", &self.overall, LEAST_OVERALL));
-        let classes = self.classes.iter().map(|(name, tally)| (name.as_str(), tally, LEAST_OF_CLASS));
+        let classes =
+            self.classes.iter().map(|(name, tally)| (name.as_str(), tally, LEAST_OF_CLASS));
         let mut short = Vec::new();
         for (name, tally, least) in whole.chain(classes) {
             for (what, value) in [("precision", tally.precision()), ("recall", tally.recall())] {
                 if value < least {
-                    short.push(format!("{name}: {what} is {value:.3}, and must be at least {least}"));
+                    short.push(format!(
+                        "{name}: {what} is {value:.3}, and must be at least {least}"
+                    ));
                 }
             }
         }
@@ -171,7 +176,10 @@ mod tests {
         assert_eq!((all.time_to_detect(50), all.time_to_detect(95)), (Some(30), Some(70)));
         assert!((all.false_alarms_per_node_day() - 2.0 / 1.5).abs() < 1e-9);
         let short = tallies.shortfalls().join("\n");
-        assert!(short.contains("overall: precision is 0.800") && short.contains("b: recall is 0.000"), "{short}");
+        assert!(
+            short.contains("overall: precision is 0.800") && short.contains("b: recall is 0.000"),
+            "{short}"
+        );
         assert!(!short.contains("a: "), "{short}");
     }
 }

@@ -91,7 +91,9 @@ impl Tree {
                 }
             }
         }
-        for (path, target) in self.links.iter().filter(|(path, target)| before.links.get(*path) != Some(target)) {
+        for (path, target) in
+            self.links.iter().filter(|(path, target)| before.links.get(*path) != Some(target))
+        {
             let path = root.join(path);
             path.parent().map(std::fs::create_dir_all).transpose()?;
             let _ = std::fs::remove_file(&path);

@@ -29,12 +29,21 @@ pub(super) fn proc(machine: &Machine, tree: &mut Tree) {
             available * 0.3,
         ),
     );
-    tree.put("proc/vmstat", format!("nr_free_pages 1\npswpin 0\npswpout 0\noom_kill {}\n", host.oom_kills));
-    for (name, kinds) in [("cpu", &["some"][..]), ("memory", &["some", "full"]), ("io", &["some", "full"])] {
+    tree.put(
+        "proc/vmstat",
+        format!("nr_free_pages 1\npswpin 0\npswpout 0\noom_kill {}\n", host.oom_kills),
+    );
+    for (name, kinds) in
+        [("cpu", &["some"][..]), ("memory", &["some", "full"]), ("io", &["some", "full"])]
+    {
         let mut text = String::new();
         for kind in kinds {
             let ten = host.pressure.get(&format!("{name}_{kind}")).copied().unwrap_or(0.12);
-            let _ = writeln!(text, "{kind} avg10={ten:.2} avg60={ten:.2} avg300={ten:.2} total={:.0}", 100_000.0 + machine.now);
+            let _ = writeln!(
+                text,
+                "{kind} avg10={ten:.2} avg60={ten:.2} avg300={ten:.2} total={:.0}",
+                100_000.0 + machine.now
+            );
         }
         tree.put(format!("proc/pressure/{name}"), text);
     }
@@ -42,9 +51,15 @@ pub(super) fn proc(machine: &Machine, tree: &mut Tree) {
     tree.put("proc/sys/kernel/hostname", "node-07\n");
     tree.put("proc/sys/kernel/osrelease", "5.15.0-119-generic\n");
     tree.put("proc/sys/kernel/arch", format!("{}\n", machine.template.architecture));
-    tree.put("proc/sys/kernel/random/boot_id", format!("6f1d4a02-77c3-4f0e-9a51-0000000000{:02x}\n", machine.boots));
+    tree.put(
+        "proc/sys/kernel/random/boot_id",
+        format!("6f1d4a02-77c3-4f0e-9a51-0000000000{:02x}\n", machine.boots),
+    );
     tree.put("proc/uptime", format!("{:.2} {:.2}\n", machine.uptime(), machine.uptime() * 20.0));
-    tree.put("etc/os-release", "PRETTY_NAME=\"Ubuntu 22.04.5 LTS\"\nNAME=\"Ubuntu\"\nVERSION_ID=\"22.04\"\nID=ubuntu\n");
+    tree.put(
+        "etc/os-release",
+        "PRETTY_NAME=\"Ubuntu 22.04.5 LTS\"\nNAME=\"Ubuntu\"\nVERSION_ID=\"22.04\"\nID=ubuntu\n",
+    );
     disks(machine, tree);
     network(machine, tree);
     mounts(machine, tree);
@@ -68,13 +83,23 @@ fn cpu(machine: &Machine, tree: &mut Tree) {
     for core in 0..cores {
         text += &line(&format!("cpu{core}"), 1.0 / f64::from(cores));
     }
-    let _ = write!(text, "intr {:.0}\nctxt {:.0}\nbtime 1768000000\nprocesses {:.0}\n", 1e6 + counters.seconds * 9000.0, 1e6 + counters.seconds * 21_000.0, 1e5 + counters.seconds * 12.0);
+    let _ = write!(
+        text,
+        "intr {:.0}\nctxt {:.0}\nbtime 1768000000\nprocesses {:.0}\n",
+        1e6 + counters.seconds * 9000.0,
+        1e6 + counters.seconds * 21_000.0,
+        1e5 + counters.seconds * 12.0
+    );
     tree.put("proc/stat", text);
     let load = f64::from(cores) * machine.host.cpu / 100.0;
     tree.put("proc/loadavg", format!("{load:.2} {load:.2} {load:.2} 3/1200 99999\n"));
     let mut info = String::new();
     for core in 0..cores {
-        let _ = write!(info, "processor\t: {core}\nvendor_id\t: GenuineIntel\nmodel name\t: Intel(R) Xeon(R) Platinum 8480C\nflags\t\t: fpu vme lm{}\n\n", if machine.template.r#virtual { " hypervisor" } else { "" });
+        let _ = write!(
+            info,
+            "processor\t: {core}\nvendor_id\t: GenuineIntel\nmodel name\t: Intel(R) Xeon(R) Platinum 8480C\nflags\t\t: fpu vme lm{}\n\n",
+            if machine.template.r#virtual { " hypervisor" } else { "" }
+        );
     }
     tree.put("proc/cpuinfo", info);
 }
@@ -83,8 +108,20 @@ fn disks(machine: &Machine, tree: &mut Tree) {
     let mut text = String::new();
     let count = |rate: f64| 100_000.0 + machine.counters.seconds * rate;
     for (number, disk) in machine.template.disks.iter().enumerate() {
-        let (major, minor) = if disk.starts_with("nvme") { (259, number * 4) } else { (8, number * 16) };
-        let _ = writeln!(text, " {major:3} {minor:7} {disk} {:.0} 10 {:.0} {:.0} {:.0} 20 {:.0} {:.0} 0 {:.0} {:.0} 0 0 0 0 0 0", count(30.0), count(4000.0), count(12.0), count(20.0), count(3000.0), count(9.0), count(40.0), count(60.0));
+        let (major, minor) =
+            if disk.starts_with("nvme") { (259, number * 4) } else { (8, number * 16) };
+        let _ = writeln!(
+            text,
+            " {major:3} {minor:7} {disk} {:.0} 10 {:.0} {:.0} {:.0} 20 {:.0} {:.0} 0 {:.0} {:.0} 0 0 0 0 0 0",
+            count(30.0),
+            count(4000.0),
+            count(12.0),
+            count(20.0),
+            count(3000.0),
+            count(9.0),
+            count(40.0),
+            count(60.0)
+        );
         tree.put(format!("sys/block/{disk}/size"), "3750748848\n");
         tree.put(format!("sys/block/{disk}/queue/rotational"), "0\n");
         tree.put(format!("sys/block/{disk}/device/model"), "SAMSUNG MZQL21T9HCJR-00A07\n");
@@ -97,10 +134,21 @@ fn network(machine: &Machine, tree: &mut Tree) {
     let seconds = machine.counters.seconds;
     for (name, speed) in &machine.template.interfaces {
         let state = machine.links.get(name).map_or("up", String::as_str);
-        let count = |of: &std::collections::BTreeMap<String, f64>| of.get(name).copied().unwrap_or(0.0).floor();
-        let (errors, drops) = (count(&machine.counters.net_errors), count(&machine.counters.net_drops));
-        let (bytes, packets) = if state == "up" { (seconds * 2e6, seconds * 1500.0) } else { (0.0, 0.0) };
-        let _ = writeln!(text, "{name:>6}: {:.0} {:.0} {errors} {drops} 0 0 0 0 {:.0} {:.0} 0 0 0 0 0 0", 1e9 + bytes, 1e6 + packets, 1e9 + bytes, 1e6 + packets);
+        let count = |of: &std::collections::BTreeMap<String, f64>| {
+            of.get(name).copied().unwrap_or(0.0).floor()
+        };
+        let (errors, drops) =
+            (count(&machine.counters.net_errors), count(&machine.counters.net_drops));
+        let (bytes, packets) =
+            if state == "up" { (seconds * 2e6, seconds * 1500.0) } else { (0.0, 0.0) };
+        let _ = writeln!(
+            text,
+            "{name:>6}: {:.0} {:.0} {errors} {drops} 0 0 0 0 {:.0} {:.0} 0 0 0 0 0 0",
+            1e9 + bytes,
+            1e6 + packets,
+            1e9 + bytes,
+            1e6 + packets
+        );
         let at = format!("sys/class/net/{name}");
         let (flags, carrier, shown, word) = match state {
             "up" => ("0x1003", Some("1"), *speed, "up"),
@@ -146,7 +194,11 @@ pub(super) fn mounted(machine: &Machine) -> Vec<Mounted<'_>> {
     for (number, (point, mount)) in (0_u32..).zip(&machine.template.mounts) {
         let state = machine.mounts.get(point).copied().unwrap_or(MountState::Rw);
         if state != MountState::Gone {
-            let device = if mount.device.starts_with('/') { (259, number * 4 + 2) } else { (0, 44 + number) };
+            let device = if mount.device.starts_with('/') {
+                (259, number * 4 + 2)
+            } else {
+                (0, 44 + number)
+            };
             all.push(Mounted { point, mount, state, device });
         }
     }
@@ -164,7 +216,11 @@ fn mounts(machine: &Machine, tree: &mut Tree) {
         };
         let (major, minor) = one.device;
         let Mount { kind, device, .. } = one.mount;
-        let _ = writeln!(lines, "{number} 1 {major}:{minor} / {} {mine} shared:1 - {kind} {device} {whole}", one.point);
+        let _ = writeln!(
+            lines,
+            "{number} 1 {major}:{minor} / {} {mine} shared:1 - {kind} {device} {whole}",
+            one.point
+        );
         let answer = match one.state {
             MountState::Hang => "hang".to_owned(),
             MountState::Stale => "error 116".to_owned(),
@@ -184,7 +240,11 @@ fn processes(machine: &Machine, tree: &mut Tree) {
             format!("proc/{pid}/stat"),
             format!("{pid} ({name}) {state} 1 {pid} {pid} 0 -1 4194304 100 0 0 0 {ticks:.0} 1000 0 0 20 0 1 0 600 10000000 20000 18446744073709551615 1 1 0 0 0 0 0 4096 0 0 0 0 17 0 0 0 0 0 0\n"),
         );
-        let words: String = command.split(' ').filter(|word| !word.is_empty()).flat_map(|word| [word, "\0"]).collect();
+        let words: String = command
+            .split(' ')
+            .filter(|word| !word.is_empty())
+            .flat_map(|word| [word, "\0"])
+            .collect();
         tree.put(format!("proc/{pid}/cmdline"), words);
     };
     let ended = |pid: u32| matches!(machine.processes.get(&pid), Some(None));
@@ -195,7 +255,8 @@ fn processes(machine: &Machine, tree: &mut Tree) {
         put(1450, "nvidia-persiste", "S", "/usr/bin/nvidia-persistenced --verbose");
     }
     let amd_job = machine.template.amd.as_ref().map(|_| vec![crate::gpus::FIRST_JOB_PID]);
-    let jobs = machine.gpus.as_ref().map(crate::gpus::Gpus::job_pids).or(amd_job).unwrap_or_default();
+    let jobs =
+        machine.gpus.as_ref().map(crate::gpus::Gpus::job_pids).or(amd_job).unwrap_or_default();
     for pid in jobs.into_iter().filter(|&pid| !ended(pid)) {
         put(pid, "python", "R", "/opt/venv/bin/python -u train.py --config llama-70b.yaml");
     }

@@ -94,7 +94,10 @@ pub(super) fn sys(machine: &Machine, tree: &mut Tree) {
     }
     if let Some(gpus) = &machine.gpus {
         if gpus.condition != crate::scenario::Driver::NotLoaded {
-            tree.put("proc/driver/nvidia/version", format!("NVRM version: NVIDIA UNIX x86_64 Kernel Module  {}\n", gpus.driver));
+            tree.put(
+                "proc/driver/nvidia/version",
+                format!("NVRM version: NVIDIA UNIX x86_64 Kernel Module  {}\n", gpus.driver),
+            );
             tree.put("dev/nvidiactl", "");
             for number in 0..gpus.count() {
                 tree.put(format!("dev/nvidia{number}"), "");
@@ -113,7 +116,8 @@ struct Device<'a> {
 
 fn device(device: &Device<'_>, errors: bool, tree: &mut Tree) {
     let at = format!("sys/bus/pci/devices/{}", device.address);
-    let mut put = |name: &str, value: String| tree.put(format!("{at}/{name}"), format!("{value}\n"));
+    let mut put =
+        |name: &str, value: String| tree.put(format!("{at}/{name}"), format!("{value}\n"));
     put("class", device.class.to_owned());
     put("vendor", device.vendor.to_owned());
     put("current_link_speed", device.speed.0.to_owned());
@@ -128,8 +132,42 @@ fn device(device: &Device<'_>, errors: bool, tree: &mut Tree) {
             }
             format!("{text}{total} 0")
         };
-        put("aer_dev_correctable", of(&["RxErr", "BadTLP", "BadDLLP", "Rollover", "Timeout", "NonFatalErr", "CorrIntErr", "HeaderOF"], "TOTAL_ERR_COR"));
-        let fatal = ["Undefined", "DLP", "SDES", "TLP", "FCP", "CmpltTO", "CmpltAbrt", "UnxCmplt", "RxOF", "MalfTLP", "ECRC", "UnsupReq", "ACSViol", "UncorrIntErr", "BlockedTLP", "AtomicOpBlocked", "TLPBlockedErr", "PoisonTLPBlocked"];
+        put(
+            "aer_dev_correctable",
+            of(
+                &[
+                    "RxErr",
+                    "BadTLP",
+                    "BadDLLP",
+                    "Rollover",
+                    "Timeout",
+                    "NonFatalErr",
+                    "CorrIntErr",
+                    "HeaderOF",
+                ],
+                "TOTAL_ERR_COR",
+            ),
+        );
+        let fatal = [
+            "Undefined",
+            "DLP",
+            "SDES",
+            "TLP",
+            "FCP",
+            "CmpltTO",
+            "CmpltAbrt",
+            "UnxCmplt",
+            "RxOF",
+            "MalfTLP",
+            "ECRC",
+            "UnsupReq",
+            "ACSViol",
+            "UncorrIntErr",
+            "BlockedTLP",
+            "AtomicOpBlocked",
+            "TLPBlockedErr",
+            "PoisonTLPBlocked",
+        ];
         put("aer_dev_nonfatal", of(&fatal, "TOTAL_ERR_NONFATAL"));
         put("aer_dev_fatal", of(&fatal, "TOTAL_ERR_FATAL"));
     }
@@ -164,21 +202,42 @@ fn pci(machine: &Machine, tree: &mut Tree) {
                 errors,
                 tree,
             );
-            tree.link(format!("sys/bus/pci/devices/{address}/driver"), "../../../bus/pci/drivers/nvidia");
+            tree.link(
+                format!("sys/bus/pci/devices/{address}/driver"),
+                "../../../bus/pci/drivers/nvidia",
+            );
         }
     }
     let adapters = template.infiniband.iter().flat_map(|all| &all.buses);
     for bus in adapters {
         let address = adapter_address(bus);
-        let link = Device { address: &address, class: "0x020700", vendor: "0x15b3", speed: (speed(5), speed(5)), width: (16, 16) };
+        let link = Device {
+            address: &address,
+            class: "0x020700",
+            vendor: "0x15b3",
+            speed: (speed(5), speed(5)),
+            width: (16, 16),
+        };
         device(&link, errors, tree);
-        tree.link(format!("sys/bus/pci/devices/{address}/driver"), "../../../bus/pci/drivers/mlx5_core");
+        tree.link(
+            format!("sys/bus/pci/devices/{address}/driver"),
+            "../../../bus/pci/drivers/mlx5_core",
+        );
     }
     for disk in &template.disks {
         if let Some(address) = nvme_address(template, disk) {
-            let link = Device { address: &address, class: "0x010802", vendor: "0x144d", speed: (speed(4), speed(4)), width: (4, 4) };
+            let link = Device {
+                address: &address,
+                class: "0x010802",
+                vendor: "0x144d",
+                speed: (speed(4), speed(4)),
+                width: (4, 4),
+            };
             device(&link, errors, tree);
-            tree.link(format!("sys/bus/pci/devices/{address}/driver"), "../../../bus/pci/drivers/nvme");
+            tree.link(
+                format!("sys/bus/pci/devices/{address}/driver"),
+                "../../../bus/pci/drivers/nvme",
+            );
         }
     }
 }
@@ -189,13 +248,14 @@ fn infiniband(machine: &Machine, tree: &mut Tree) {
         let name = format!("mlx5_{number}");
         let at = format!("sys/class/infiniband/{name}");
         let port = format!("{at}/ports/1");
-        let (state, physical, rate) = match machine.infiniband.get(&name).map_or("active", String::as_str) {
-            "active" => ("4: ACTIVE", "5: LinkUp", adapters.rate.as_str()),
-            "init" => ("2: INIT", "5: LinkUp", adapters.rate.as_str()),
-            "polling" => ("1: DOWN", "2: Polling", "10 Gb/sec (4X SDR)"),
-            "gone" => continue,
-            _ => ("1: DOWN", "3: Disabled", "10 Gb/sec (4X SDR)"),
-        };
+        let (state, physical, rate) =
+            match machine.infiniband.get(&name).map_or("active", String::as_str) {
+                "active" => ("4: ACTIVE", "5: LinkUp", adapters.rate.as_str()),
+                "init" => ("2: INIT", "5: LinkUp", adapters.rate.as_str()),
+                "polling" => ("1: DOWN", "2: Polling", "10 Gb/sec (4X SDR)"),
+                "gone" => continue,
+                _ => ("1: DOWN", "3: Disabled", "10 Gb/sec (4X SDR)"),
+            };
         for (file, value) in [
             (format!("{at}/fw_ver"), "28.39.3560"),
             (format!("{at}/hca_type"), adapters.r#type.as_str()),
@@ -203,7 +263,10 @@ fn infiniband(machine: &Machine, tree: &mut Tree) {
             (format!("{port}/state"), state),
             (format!("{port}/phys_state"), physical),
             (format!("{port}/rate"), rate),
-            (format!("{port}/link_layer"), if adapters.ethernet { "Ethernet" } else { "InfiniBand" }),
+            (
+                format!("{port}/link_layer"),
+                if adapters.ethernet { "Ethernet" } else { "InfiniBand" },
+            ),
         ] {
             tree.put(file, format!("{value}\n"));
         }
@@ -287,7 +350,13 @@ fn amd_card(number: usize, bus: &str, name: &str, tree: &mut Tree) {
     ] {
         tree.put(format!("{hwmon}/{file}"), format!("{value}\n"));
     }
-    let link = Device { address: &address, class: "0x120000", vendor: "0x1002", speed: (speed(5), speed(5)), width: (16, 16) };
+    let link = Device {
+        address: &address,
+        class: "0x120000",
+        vendor: "0x1002",
+        speed: (speed(5), speed(5)),
+        width: (16, 16),
+    };
     device(&link, true, tree);
     tree.link(format!("sys/bus/pci/devices/{address}/driver"), "../../../bus/pci/drivers/amdgpu");
 }

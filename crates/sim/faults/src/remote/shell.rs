@@ -58,8 +58,14 @@ impl Answer<'_> {
     }
 
     /// The files as `head` writes them; those that are not there are left out, as by a pattern.
-    pub(super) fn heads<'b>(&mut self, tree: &Tree, kind: &str, paths: impl IntoIterator<Item = &'b str>) {
-        let there: Vec<_> = paths.into_iter().filter_map(|path| Some((path, tree.get(path)?))).collect();
+    pub(super) fn heads<'b>(
+        &mut self,
+        tree: &Tree,
+        kind: &str,
+        paths: impl IntoIterator<Item = &'b str>,
+    ) {
+        let there: Vec<_> =
+            paths.into_iter().filter_map(|path| Some((path, tree.get(path)?))).collect();
         if there.is_empty() {
             return;
         }
@@ -87,9 +93,15 @@ impl Shell {
     ///
     /// # Errors
     /// When the question has words that no shell knows.
-    pub fn answer(&mut self, tree: &Tree, machine: &Machine, question: &str) -> Result<Option<Vec<u8>>> {
+    pub fn answer(
+        &mut self,
+        tree: &Tree,
+        machine: &Machine,
+        question: &str,
+    ) -> Result<Option<Vec<u8>>> {
         let mut words = question.split_whitespace();
-        let (Some(number), Some(lane), Some(_seconds)) = (words.next(), words.next(), words.next()) else {
+        let (Some(number), Some(lane), Some(_seconds)) = (words.next(), words.next(), words.next())
+        else {
             bail!("not a question: {question:?}");
         };
         let mut answer = Answer { number, bytes: Vec::new() };
@@ -125,7 +137,8 @@ impl Shell {
             "kernel" => kernel(tree, answer),
             _ => match word.strip_prefix("pids=") {
                 Some(pids) => {
-                    let paths: Vec<_> = pids.split(',').map(|pid| format!("proc/{pid}/stat")).collect();
+                    let paths: Vec<_> =
+                        pids.split(',').map(|pid| format!("proc/{pid}/stat")).collect();
                     answer.heads(tree, "files", paths.iter().map(String::as_str));
                 }
                 None => bail!("no shell knows the group {word:?}"),
@@ -142,7 +155,9 @@ impl Shell {
         if disks != self.disks {
             let mut paths = Vec::new();
             for disk in &disks {
-                for file in ["size", "hidden", "queue/rotational", "dm/uuid", "dm/name", "device/model"] {
+                for file in
+                    ["size", "hidden", "queue/rotational", "dm/uuid", "dm/name", "device/model"]
+                {
                     paths.push(format!("sys/block/{disk}/{file}"));
                 }
             }
@@ -162,20 +177,35 @@ fn lasting(tree: &Tree, answer: &mut Answer<'_>) {
 /// Which GPUs the bus has, and whose driver is there.
 fn hardware(tree: &Tree, answer: &mut Answer<'_>) {
     answer.section("values");
-    for path in [".dockerenv", "run/.containerenv", "run/systemd/container", "proc/driver/nvidia/version", "dev/nvidiactl"] {
+    for path in [
+        ".dockerenv",
+        "run/.containerenv",
+        "run/systemd/container",
+        "proc/driver/nvidia/version",
+        "dev/nvidiactl",
+    ] {
         if tree.get(path).is_some() {
             answer.text(format!("{path} there\n"));
         }
     }
-    for (path, _) in tree.below("dev/nvidia").filter(|(path, _)| path.ends_with(|last: char| last.is_ascii_digit())) {
+    for (path, _) in tree
+        .below("dev/nvidia")
+        .filter(|(path, _)| path.ends_with(|last: char| last.is_ascii_digit()))
+    {
         answer.text(format!("{path} there\n"));
     }
     if let Some(group) = tree.get("proc/1/cgroup") {
-        answer.text(format!("proc/1/cgroup ,{}\n", String::from_utf8_lossy(group).trim_end().replace('\n', ",")));
+        answer.text(format!(
+            "proc/1/cgroup ,{}\n",
+            String::from_utf8_lossy(group).trim_end().replace('\n', ",")
+        ));
     }
     for name in tree.names("sys/bus/pci/devices/") {
         let at = format!("sys/bus/pci/devices/{name}");
-        let file = |file: &str| tree.get(&format!("{at}/{file}")).map(|text| String::from_utf8_lossy(text).trim_end().to_owned());
+        let file = |file: &str| {
+            tree.get(&format!("{at}/{file}"))
+                .map(|text| String::from_utf8_lossy(text).trim_end().to_owned())
+        };
         let (Some(class), Some(vendor)) = (file("class"), file("vendor")) else { continue };
         if class.starts_with("0x03") || class.starts_with("0x12") {
             answer.text(format!("{at}/class {class}\n{at}/vendor {vendor}\n"));
@@ -186,11 +216,16 @@ fn hardware(tree: &Tree, answer: &mut Answer<'_>) {
 /// `statvfs` of the mounts that are asked together, or of one kind.
 fn answers(tree: &Tree, answer: &mut Answer<'_>, wanted: impl Fn(&str, &str) -> bool, late: bool) {
     let record = tree.get("statvfs").map(String::from_utf8_lossy).unwrap_or_default().into_owned();
-    let listed = tree.get("proc/self/mountinfo").map(String::from_utf8_lossy).unwrap_or_default().into_owned();
+    let listed = tree
+        .get("proc/self/mountinfo")
+        .map(String::from_utf8_lossy)
+        .unwrap_or_default()
+        .into_owned();
     for line in listed.lines() {
         let words: Vec<_> = line.split(' ').collect();
         let (Some(point), Some(device)) = (words.get(4), words.get(2)) else { continue };
-        let kind = line.split(" - ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap_or_default();
+        let kind =
+            line.split(" - ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap_or_default();
         if !wanted(kind, device) {
             continue;
         }
@@ -198,9 +233,13 @@ fn answers(tree: &Tree, answer: &mut Answer<'_>, wanted: impl Fn(&str, &str) -> 
         match said {
             Some("hang") if late => answer.text(format!("late {point}\n")),
             Some("hang") | None => {}
-            Some("error 116") => answer.text(format!("stat: cannot read file system information for '{point}': Stale file handle\n")),
+            Some("error 116") => answer.text(format!(
+                "stat: cannot read file system information for '{point}': Stale file handle\n"
+            )),
             Some(error) if error.starts_with("error") => {
-                answer.text(format!("stat: cannot read file system information for '{point}': Input/output error\n"));
+                answer.text(format!(
+                    "stat: cannot read file system information for '{point}': Input/output error\n"
+                ));
             }
             Some(numbers) => answer.text(format!("{numbers} {point}\n")),
         }
@@ -208,7 +247,8 @@ fn answers(tree: &Tree, answer: &mut Answer<'_>, wanted: impl Fn(&str, &str) -> 
 }
 
 fn is_remote(kind: &str) -> bool {
-    matches!(kind, "nfs4" | "nfs" | "lustre" | "beegfs" | "ceph" | "gpfs" | "wekafs") || kind.starts_with("fuse")
+    matches!(kind, "nfs4" | "nfs" | "lustre" | "beegfs" | "ceph" | "gpfs" | "wekafs")
+        || kind.starts_with("fuse")
 }
 
 fn is_pseudo(kind: &str) -> bool {
@@ -247,21 +287,32 @@ fn sensors(tree: &Tree, answer: &mut Answer<'_>) {
     let wanted = |path: &str| {
         let name = path.rsplit('/').next().unwrap_or_default();
         let depth = path.matches('/').count() == 4;
-        depth && (name == "name" || (name.starts_with("temp") && ["_input", "_label", "_crit"].iter().any(|end| name.ends_with(end))))
+        depth
+            && (name == "name"
+                || (name.starts_with("temp")
+                    && ["_input", "_label", "_crit"].iter().any(|end| name.ends_with(end))))
     };
-    let paths: Vec<_> = tree.below("sys/class/hwmon/").map(|(path, _)| path).filter(|path| wanted(path)).collect();
+    let paths: Vec<_> =
+        tree.below("sys/class/hwmon/").map(|(path, _)| path).filter(|path| wanted(path)).collect();
     answer.heads(tree, "files", paths);
-    let devices: Vec<_> = tree.names("sys/class/hwmon/").iter().map(|name| format!("sys/class/hwmon/{name}/device")).collect();
+    let devices: Vec<_> = tree
+        .names("sys/class/hwmon/")
+        .iter()
+        .map(|name| format!("sys/class/hwmon/{name}/device"))
+        .collect();
     answer.links(tree, devices.iter().map(String::as_str));
 }
 
 fn processes(tree: &Tree, answer: &mut Answer<'_>) {
     for file in ["stat", "cmdline"] {
         let is_one = |path: &str| {
-            let rest = path.strip_prefix("proc/").and_then(|rest| rest.strip_suffix(file)?.strip_suffix('/'));
+            let rest = path
+                .strip_prefix("proc/")
+                .and_then(|rest| rest.strip_suffix(file)?.strip_suffix('/'));
             rest.is_some_and(|pid| !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit()))
         };
-        let paths: Vec<_> = tree.below("proc/").map(|(path, _)| path).filter(|path| is_one(path)).collect();
+        let paths: Vec<_> =
+            tree.below("proc/").map(|(path, _)| path).filter(|path| is_one(path)).collect();
         answer.heads(tree, &format!("table {file}"), paths);
     }
 }
@@ -271,7 +322,10 @@ fn amd(tree: &Tree, answer: &mut Answer<'_>) {
     let cards: Vec<_> = tree
         .names("sys/class/drm/")
         .into_iter()
-        .filter(|name| tree.get(&format!("sys/class/drm/{name}/device/vendor")).is_some_and(|vendor| vendor.starts_with(b"0x1002")))
+        .filter(|name| {
+            tree.get(&format!("sys/class/drm/{name}/device/vendor"))
+                .is_some_and(|vendor| vendor.starts_with(b"0x1002"))
+        })
         .map(|name| format!("sys/class/drm/{name}/device/"))
         .collect();
     if cards.is_empty() {
@@ -279,7 +333,9 @@ fn amd(tree: &Tree, answer: &mut Answer<'_>) {
     }
     let files = cards.iter().flat_map(|card| tree.below(card).map(|(path, _)| path));
     let unwanted = |path: &str| path.ends_with("/class") || path.ends_with("/hwmon/name");
-    let paths: Vec<_> = std::iter::once("sys/module/amdgpu/version").chain(files.filter(|path| !unwanted(path))).collect();
+    let paths: Vec<_> = std::iter::once("sys/module/amdgpu/version")
+        .chain(files.filter(|path| !unwanted(path)))
+        .collect();
     answer.heads(tree, "files", paths);
 }
 
