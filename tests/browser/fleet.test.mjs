@@ -80,6 +80,16 @@ describe("what is shown", () => {
       assert.equal(await cellCount(page), 1000);
     }));
 
+  test("who departs from its peers is named, with what to do, and leads to its page", () =>
+    visit({ nodes: 40 }, {}, async (page) => {
+      const section = page.locator("#stragglers");
+      await section.locator(".finding").waitFor();
+      const text = (await section.innerText()).replace(/\s+/g, " ");
+      for (const part of ["python train.py 16 GPUs (H100) on 2 nodes", "GPU 3 of n0002 is slower than its 15 peers", "1155 MHz, theirs 1980 MHz", "Compare its clocks", "Other groups: 1"]) assert.ok(text.includes(part), `${part} in ${text}`);
+      assert.equal(await section.locator(".finding a").getAttribute("href"), "#/gpu/n0002/3");
+      assert.deepEqual(await accessibilityProblems(page), []);
+    }));
+
   test("each kind of cell has its own look, colour left aside", () =>
     visit({ nodes: 1000 }, {}, async (page) => {
       // Swatches are drawn by the same stamp as cells: their outlines must differ in grey, too.

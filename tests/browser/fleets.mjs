@@ -104,3 +104,21 @@ export function fleetView(nodes, doubt = null) {
   const score = Math.round(scored.reduce((sum, part) => sum + part.contribution, 0) * 10) / 10;
   return { system: { score, level: score >= 80 ? "healthy" : score >= 60 ? "degraded" : "unhealthy", parts: scored }, levels, ready, total, breakers, doubt, labels, nodes, next_cursor: null };
 }
+
+/** One job with a slow GPU, one in which all is well. @param {number} now @returns {Wire.StragglersView} */
+export function stragglersView(now) {
+  const ago = (/** @type {number} */ minutes) => new Date(now - minutes * 60_000).toISOString();
+  /** @type {Wire.StragglerGroup} */
+  const calm = {
+    job: "job=llm-7b", known_by: "label", compares: "gpus", model: "H100", members: 64, compared: 64, nodes: 8, since: ago(300),
+    outcome: "compared", note: "64 GPUs compared: all keep up.", uneven: [], stragglers: [], straggler_count: 0,
+  };
+  const departure = { metric: "clock", unit: "MHz", value: 1155, median: 1980, low: 1965, high: 1980, peers: 15, minutes: 12, score: 25 };
+  const straggler = {
+    resource: "gpu/n0002/3", cause: "slow_gpu", since: ago(12), throttled_percent: 80, departures: [departure],
+    message: "GPU 3 of n0002 is slower than its 15 peers of the same job: SM clock 1155 MHz, theirs 1980 MHz (1965–1980), for 12 min.",
+    advice: "Compare its clocks and power limit with a peer's.",
+  };
+  const ill = { ...calm, job: "python train.py", known_by: /** @type {"command"} */ ("command"), members: 16, compared: 16, nodes: 2, note: "16 GPUs compared: 1 does not keep up.", stragglers: [straggler], straggler_count: 1 };
+  return { at: ago(0.5), window_minutes: 15, held_minutes: 10, groups: [ill, calm], group_count: 2, straggler_count: 1, note: null };
+}

@@ -7,7 +7,7 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
-import { detailsOf, dice, fleetView, rowOf, rows, verdict } from "./fleets.mjs";
+import { detailsOf, dice, fleetView, rowOf, rows, stragglersView, verdict } from "./fleets.mjs";
 import { hubStatus, scenarios, statusOf, unitOf } from "./scenarios.mjs";
 
 const PAGE = fileURLToPath(new URL("../../crates/hub/dashboard/", import.meta.url));
@@ -88,6 +88,7 @@ export async function startMockHub({ scenario = "laptop", port = 0, token = fals
     }
     if (path === "/api/v1/hub") return json(response, 200, hubStatus(Date.now()));
     if (path === "/api/v1/fleet") return json(response, 200, fleetView(fleetRows(), doubt ?? null));
+    if (path === "/api/v1/stragglers") return json(response, 200, stragglersView(Date.now()));
     const reset = /^\/api\/v1\/nodes\/([^/]+)\/breaker\/reset$/.exec(path);
     if (reset && request.method === "POST") {
       const row = crowd.find((one) => one.id === `node/${reset[1]}`);

@@ -87,6 +87,42 @@ declare namespace Wire {
     next_cursor: string | null;
   }
 
+  interface StragglersView {
+    at: Timestamp | null;
+    window_minutes: number;
+    held_minutes: number;
+    groups: StragglerGroup[];
+    group_count: number;
+    straggler_count: number;
+    note: string | null;
+  }
+
+  interface StragglerGroup {
+    job: string;
+    known_by: "label" | "command";
+    compares: "gpus" | "nodes";
+    model: string | null;
+    members: number;
+    compared: number;
+    nodes: number;
+    since: Timestamp;
+    outcome: "compared" | "too_few" | "too_new" | "mixed";
+    note: string;
+    uneven: string[];
+    stragglers: StragglerView[];
+    straggler_count: number;
+  }
+
+  interface StragglerView {
+    resource: string;
+    cause: string;
+    message: string;
+    advice: string;
+    since: Timestamp;
+    throttled_percent: number;
+    departures: { metric: string; unit: string; value: number; median: number; low: number; high: number; peers: number; minutes: number; score: number }[];
+  }
+
   interface FleetNode {
     id: string;
     display_name: string;

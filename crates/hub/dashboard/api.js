@@ -101,6 +101,9 @@ export async function getFleet() {
   return { view: first, nodes };
 }
 
+/** How the members of each job compare. @returns {Promise<Wire.StragglersView>} */
+export const getStragglers = () => request("api/v1/stragglers");
+
 /** Closes a node's breaker: it is asked again at once. @param {string} name @returns {Promise<Wire.NodeView>} */
 export const resetBreaker = (name) => request(`api/v1/nodes/${encodeURIComponent(name)}/breaker/reset`, { method: "POST" });
 

@@ -1,6 +1,6 @@
 // The fleet: how the whole is, what to look at, and every node as a map or a list.
 
-import { html, useEffect, useRef } from "../lib.js";
+import { html, useEffect, useRef, useSignal } from "../lib.js";
 import { number, plural } from "../format.js";
 import { choice, counts, labels, totals, want, wish } from "../fleet/store.js";
 import { ANYTHING, LEVELS, NO_GROUP, isNarrow } from "../fleet/wish.js";
@@ -30,8 +30,18 @@ export function FleetPage() {
     <${Tools} />
     <${Result} />
     ${wish.value.view === "list" ? html`<${FleetList} />` : html`<${FleetMap} />`}
+    <${Stragglers} />
     <${Events} />
     <${Hub} />`;
+}
+
+/** Below the fold, so it comes after the first paint. */
+function Stragglers() {
+  const part = useSignal(/** @type {typeof import("./stragglers.js") | null} */ (null));
+  useEffect(() => {
+    import("./stragglers.js").then((module) => (part.value = module), () => {});
+  }, []);
+  return part.value && html`<${part.value.Stragglers} />`;
 }
 
 /** Said before all else: while the hub doubts itself, what it cannot reach may be its own fault. */

@@ -1,5 +1,5 @@
 use sickbay_model::{Level, Timestamp};
-use sickbay_wire::v1::FleetView;
+use sickbay_wire::v1::{FleetView, StragglersView};
 
 use crate::client::{get, get_with};
 use crate::hub::TestHub;
@@ -164,4 +164,18 @@ async fn the_fleet_shows_in_status_and_details_too() {
         let detail = get(hub.addr, &format!("/api/v1/resources/{path}")).await.json();
         assert_eq!(detail.get("breaker"), None, "{path} is behind none");
     }
+}
+
+#[tokio::test]
+async fn stragglers_are_told_and_their_absence_too() {
+    let hub = start().await;
+    let path = "/api/v1/stragglers";
+    let reply = get(hub.addr, path).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let view: StragglersView = serde_json::from_slice(&reply.body).expect("the view");
+    assert_eq!((view.at, view.groups.len(), view.straggler_count), (None, 0, 0));
+    assert!(view.note.is_some_and(|note| note.starts_with("Nobody was compared yet")));
+    let etag = reply.header("etag").expect("a tag").to_owned();
+    assert_eq!(get_with(hub.addr, path, &[("If-None-Match", &etag)]).await.status, 304);
+    assert_eq!(get(hub.addr, "/api/v1/stragglers?limit=3").await.status, 400);
 }

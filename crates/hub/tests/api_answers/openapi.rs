@@ -92,6 +92,7 @@ async fn every_route_is_documented() {
         "get /metrics",
         "get /status",
         "get /api/v1/fleet",
+        "get /api/v1/stragglers",
         "get /api/v1/nodes",
         "post /api/v1/nodes",
         "get /api/v1/nodes/{name}",

@@ -68,7 +68,7 @@ fn text(terminal: &Terminal, view: &StragglersView, now: Timestamp) -> String {
             terminal.paint(
                 Paint::Dim,
                 &format!(
-                    "compared {} ago over {} min, of which a departure must hold for {}",
+                    "compared {} over {} min, of which a departure must hold for {}",
                     format::age(at, now),
                     view.window_minutes,
                     view.held_minutes
@@ -89,7 +89,7 @@ fn show_group(text: &mut String, terminal: &Terminal, group: &StragglerGroup, no
         let _ = write!(size, " on {}", format::count(group.nodes as usize, "node"));
     }
     let job = terminal.paint(Paint::Bold, &safe(&group.job));
-    let since = format::age(group.since, now);
+    let since = format::duration(now.since(group.since));
     let _ = writeln!(text, "{job}  {size}, at work for {since}");
     let paint = match group.outcome.as_str() {
         "compared" if group.straggler_count == 0 => Paint::Good,
@@ -166,7 +166,7 @@ mod tests {
             note: None,
         };
         let expected = "\
-job=llm  16 GPUs (H100) on 2 nodes, at work for 1 h
+job=llm  16 GPUs (H100) on 2 nodes, at work for 60 min
   16 GPUs compared: 1 does not keep up.
   not compared by pcie throughput: they differ too much in it
 

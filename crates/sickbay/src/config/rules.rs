@@ -117,7 +117,8 @@ impl Rules<'_> {
 /// The engine's name of a field as the file writes it: units are in the value there.
 fn written_path(path: &str) -> String {
     let path = path.replace('[', ".").replace(']', "");
-    let path = path.strip_suffix("_seconds").unwrap_or(&path);
+    let path = path.strip_suffix("_bytes_per_second").unwrap_or(&path);
+    let path = path.strip_suffix("_seconds").unwrap_or(path);
     path.strip_suffix("disk_free_bytes")
         .map_or_else(|| path.to_owned(), |head| format!("{head}disk_free"))
 }
