@@ -60,6 +60,17 @@ const RULES: &[Rule] = &[
         never: &["clap", "rusqlite", "russh"],
     },
     Rule { name: "sickbay-sim-fleet", ours: &[], never: &["axum", "rusqlite"] },
+    Rule {
+        name: "sickbay-sim-faults",
+        ours: &[
+            "sickbay-model",
+            "sickbay-engine",
+            "sickbay-collect",
+            "sickbay-runtime",
+            "sickbay-sim-nvml",
+        ],
+        never: &["axum", "rusqlite"],
+    },
     Rule { name: "sickbay-sim-nvml", ours: &[], never: &["tokio"] },
     Rule {
         name: "sickbay",

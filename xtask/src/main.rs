@@ -23,6 +23,8 @@ Usage: cargo xtask COMMAND
   edges           checks that crates depend only on the crates they may
   tidy            checks file sizes, names and words that must not appear
   generate        rewrites the generated parts of docs/ from the code
+  faults [NAME …] replays the fault corpus and prints how well its problems are found;
+                  --write writes docs/accuracy.md
 ";
 
 fn main() -> ExitCode {
@@ -43,6 +45,7 @@ fn run(arguments: &[String]) -> Result<()> {
         Some("edges") => edges::check(&root),
         Some("tidy") => tidy::check(&root),
         Some("generate") => generate::run(&root),
+        Some("faults") => test::replay_faults(&root, &arguments[1..]),
         Some("help" | "--help" | "-h") | None => {
             print!("{HELP}");
             Ok(())

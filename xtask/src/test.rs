@@ -47,6 +47,7 @@ const STEPS: &[Step] = &[
     ("tidy", "file sizes, names, leftovers", tidy::check),
     ("lint", "clippy, warnings are errors", lint),
     ("unit", "all tests of all crates, documentation examples included", unit),
+    ("faults", "the fault corpus: no less is found than before, and no more is cried", faults),
     ("portable", "the collectors for systems other than Linux compile and work here too", portable),
     ("docs", "cargo doc, warnings are errors", docs),
     ("browser", "the page in a real Chromium, against a real hub", browser),
@@ -123,6 +124,17 @@ fn lint(root: &Path) -> Result<()> {
 fn unit(root: &Path) -> Result<()> {
     shell::run(root, "cargo", &["build", "--workspace", "--locked"], &[])?;
     shell::run(root, "cargo", &["test", "--workspace", "--locked", "--no-fail-fast"], &[])
+}
+
+fn faults(root: &Path) -> Result<()> {
+    replay_faults(root, &["--kept".to_owned()])
+}
+
+/// Replays the fault corpus through the real parsers and the engine.
+pub fn replay_faults(root: &Path, arguments: &[String]) -> Result<()> {
+    let mut all = vec!["run", "--quiet", "--locked", "-p", "sickbay-sim-faults", "--"];
+    all.extend(arguments.iter().map(String::as_str));
+    shell::run(root, "cargo", &all, &[])
 }
 
 fn portable(root: &Path) -> Result<()> {

@@ -16,6 +16,7 @@ Replays the scenarios of fixtures/faults/ whose names begin so (CLASS/NAME), or 
   --write  writes docs/accuracy.md
   --list   lists scenarios and runs nothing
   --seen   prints every confirmed finding of every scenario
+  --kept   fails only where less is reached than was reached before
 ";
 
 fn main() -> ExitCode {
@@ -36,8 +37,9 @@ fn run() -> Result<ExitCode> {
         print!("{HELP}");
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(unknown) =
-        flags.iter().find(|flag| !["--write", "--list", "--seen"].contains(&flag.as_str()))
+    if let Some(unknown) = flags
+        .iter()
+        .find(|flag| !["--write", "--list", "--seen", "--kept"].contains(&flag.as_str()))
     {
         bail!("there is no option {unknown}\n\n{HELP}");
     }
@@ -73,8 +75,13 @@ fn run() -> Result<ExitCode> {
     for line in &short {
         println!("below what must be reached: {line}");
     }
+    let lost = tallies.losses();
+    for line in &lost {
+        println!("less than before: {line}");
+    }
+    let failed = if has("--kept") { &lost } else { &short };
     // Probes that hang for ever still have their threads.
-    Ok(if short.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Replays everything in both forms, on as many threads as there are processors.

@@ -172,7 +172,7 @@ impl Problem {
 /// Whether a finding is about a device that has these names. A finding that names no device, and a
 /// truth of the machine as a whole, fit any.
 #[must_use]
-pub fn is_of_device(finding: &CheckResult, names: &[String]) -> bool {
+pub(crate) fn is_of_device(finding: &CheckResult, names: &[String]) -> bool {
     if names.iter().all(String::is_empty) {
         return true;
     }
@@ -195,7 +195,7 @@ pub fn is_of_device(finding: &CheckResult, names: &[String]) -> bool {
 
 /// Whether a finding is explained by another one of the assessment, as part of an incident.
 #[must_use]
-pub fn is_explained(assessment: &Assessment, finding: &CheckResult) -> bool {
+pub(crate) fn is_explained(assessment: &Assessment, finding: &CheckResult) -> bool {
     let is_finding = |place: &usize| {
         let check = assessment.checks.get(*place);
         check.is_some_and(|it| it.check == finding.check && it.instance == finding.instance)
