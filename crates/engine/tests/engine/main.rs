@@ -5,6 +5,7 @@
 mod expected;
 mod lossy;
 mod node;
+mod outlier_properties;
 mod outliers;
 mod peers;
 mod properties;
