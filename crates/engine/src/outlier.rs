@@ -40,7 +40,10 @@ mod group;
 pub use group::{PeerGroup, PeerId, groups};
 
 mod compare;
-pub use compare::{Departure, GroupOutcome, GroupSearch, GroupVerdict, Outlier, Scratch};
+pub use compare::{Departure, GroupOutcome, GroupSearch, GroupVerdict, Outlier};
+
+mod scratch;
+pub use scratch::Scratch;
 
 mod cause;
 pub use cause::Cause;

@@ -15,8 +15,9 @@ use crate::text;
 
 /// Answers for every member that was compared.
 pub(super) fn stragglers(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<'_>) {
-    let old = |at| input.at.since(at) > input.policy.outlier.window;
-    if input.job == Job::Idle || facts.compared_at.is_none_or(old) {
+    let policy = &input.policy.outlier;
+    let old = |at| input.at.since(at) > policy.window;
+    if !policy.enabled || input.job == Job::Idle || facts.compared_at.is_none_or(old) {
         facts.compared.clear();
         facts.compared_at = None;
         return;

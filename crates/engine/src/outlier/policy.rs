@@ -12,6 +12,9 @@ use crate::policy::seconds;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OutlierPolicy {
+    /// Whether members are compared at all: yes (ours). No where the same command does different work
+    /// everywhere, such as servers that wait for requests.
+    pub enabled: bool,
     /// The stretch that is compared, in whole minutes: 15 min (health model), which is also the most.
     #[serde(with = "seconds", rename = "window_seconds")]
     pub window: Duration,
@@ -51,6 +54,7 @@ pub struct OutlierPolicy {
 impl Default for OutlierPolicy {
     fn default() -> Self {
         Self {
+            enabled: true,
             window: Duration::from_secs(15 * 60),
             least_peers: 4,
             score: 6.0,

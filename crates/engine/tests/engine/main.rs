@@ -6,6 +6,7 @@ mod expected;
 mod kernel_faults;
 mod lossy;
 mod node;
+mod outlier_properties;
 mod outliers;
 mod peers;
 mod properties;

@@ -135,6 +135,7 @@ fn it_ends_with_the_job_with_the_peers_and_with_time() {
         ("the job ended", |bench| {
             bench.node.job(false);
         }),
+        ("comparing is switched off", |bench| bench.policy.outlier.enabled = false),
         ("nobody is left to be compared with", |bench| bench.memory.compare(bench.at, Vec::new())),
         ("nobody compared for longer than a window", |bench| {
             bench.at = bench.at.plus(Duration::from_secs(901));

@@ -51,7 +51,7 @@ impl Stragglers {
         observation: &Observation,
         assessment: &Assessment,
     ) {
-        if !assessment.active {
+        if !assessment.active || !policy.outlier.enabled {
             self.windows.remove(&number);
         } else if number > 0 && matches!(Reach::of(observation), Reach::Reached) {
             let window = self.windows.entry(number).or_default();

@@ -9,8 +9,8 @@ use sickbay_wire::v1;
 
 /// The most groups that are listed.
 const MAX_GROUPS: usize = 256;
-/// The most stragglers of a group that are listed.
-const MAX_STRAGGLERS: usize = 256;
+/// The most stragglers that are listed, in all groups.
+const MAX_STRAGGLERS: usize = 1024;
 
 /// A group and what comparing its members found.
 pub(crate) struct Compared {
@@ -42,20 +42,27 @@ pub(crate) fn stragglers<'n>(
         (std::cmp::Reverse(departing), std::cmp::Reverse(it.group.members.len()))
     });
     let comparable = all.iter().any(|it| it.verdict.outcome == GroupOutcome::Compared);
-    let note = if all.is_empty() {
+    let note = if !policy.enabled {
+        Some("Nobody is compared: `outlier.enabled` is off in the configuration.".to_owned())
+    } else if all.is_empty() {
         Some("No group to compare: no training process is known on any node.".to_owned())
     } else if !comparable {
         Some("No group to compare now; each says why.".to_owned())
     } else {
         None
     };
+    let mut room = MAX_STRAGGLERS;
     v1::StragglersView {
         at: Some(at),
         window_minutes: short(policy.window_minutes()),
         held_minutes: short(policy.held_minutes()),
         group_count: short(shown.len()),
         straggler_count: short(all.iter().map(|it| it.verdict.outliers.len()).sum()),
-        groups: shown.into_iter().take(MAX_GROUPS).map(|it| group(policy, it, &name)).collect(),
+        groups: shown
+            .iter()
+            .take(MAX_GROUPS)
+            .map(|it| group(policy, it, &name, &mut room))
+            .collect(),
         note,
     }
 }
@@ -64,6 +71,7 @@ fn group<'n>(
     policy: &OutlierPolicy,
     compared: &Compared,
     name: &impl Fn(u64) -> Option<&'n ResourceId>,
+    room: &mut usize,
 ) -> v1::StragglerGroup {
     let Compared { group, verdict, .. } = compared;
     let outcome = match &verdict.outcome {
@@ -73,6 +81,8 @@ fn group<'n>(
         GroupOutcome::Mixed { .. } => "mixed",
     };
     let views = verdict.outliers.iter().filter_map(|it| straggler(it, name(it.member.node)?));
+    let stragglers: Vec<_> = views.take(*room).collect();
+    *room -= stragglers.len();
     v1::StragglerGroup {
         job: group.job.to_string(),
         known_by: match group.by {
@@ -88,7 +98,7 @@ fn group<'n>(
         outcome: outcome.to_owned(),
         note: note(policy, group, verdict),
         uneven: verdict.uneven.iter().map(|it| it.as_str().to_owned()).collect(),
-        stragglers: views.take(MAX_STRAGGLERS).collect(),
+        stragglers,
         straggler_count: short(verdict.outliers.len()),
     }
 }

@@ -12,6 +12,8 @@ use super::units::{DurationText, SizeText};
 section! {
     /// When a GPU or node departs from those that do the same work, so that it holds the job up.
     RawOutlier {
+        /// Whether they are compared at all. Switch it off where the same command does different work everywhere, such as servers that wait for requests.
+        enabled: bool,
         /// The stretch that is compared, in whole minutes.
         #[schemars(extend("x-minimum" = "1m", "x-maximum" = "15m"))]
         window: DurationText,
@@ -76,6 +78,7 @@ impl Written<String> for LabelKeyText {
 pub(super) fn tie_outlier(way: Direction, raw: &mut RawConfig, policy: &mut Policy) {
     tie_section(way, &mut raw.outlier, |raw| {
         let OutlierPolicy {
+            enabled,
             window,
             least_peers,
             score,
@@ -91,6 +94,7 @@ pub(super) fn tie_outlier(way: Direction, raw: &mut RawConfig, policy: &mut Poli
             throughput_least_bytes_per_second,
             step_time_percent,
         } = &mut policy.outlier;
+        tie(way, &mut raw.enabled, enabled);
         tie(way, &mut raw.window, window);
         tie(way, &mut raw.least_peers, least_peers);
         tie(way, &mut raw.score, score);

@@ -50,7 +50,7 @@ pub struct StragglerGroup {
     pub note: String,
     /// Metrics by which the members differ too much to be compared.
     pub uneven: Vec<String>,
-    /// Who departs; at most 256.
+    /// Who departs; at most 1024 in all groups.
     pub stragglers: Vec<StragglerView>,
     /// How many depart.
     pub straggler_count: u32,
