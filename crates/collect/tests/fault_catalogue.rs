@@ -183,6 +183,15 @@ fn every_family_finds_its_lines() {
         ("{1}[Hardware Error]: event severity: recoverable", "hardware-error "),
         ("mce: [Hardware Error]: Machine check events logged", "mce "),
         (
+            "mce: [Hardware Error]: CPU 12: Machine Check Exception: 5 Bank 1: bf80000000100135",
+            "mce-uncorrected 12",
+        ),
+        ("[Hardware Error]: Uncorrected, software restartable error.", "mce-uncorrected "),
+        (
+            "general protection fault, probably for non-canonical address 0xdead000000000122: 0000 [#1] SMP PTI",
+            "kernel-oops ",
+        ),
+        (
             "mce: CPU12: Package temperature above threshold, cpu clock throttled (total events = 1)",
             "cpu-throttled CPU12",
         ),
@@ -240,6 +249,7 @@ fn lines_that_look_alike_are_no_faults() {
         "thermal_sys: Registered thermal governor 'step_wise'",
         "ata1: SATA link up 6.0 Gbps (SStatus 133 SControl 300)",
         "Memory failure: 0x1a2b3c: already hardware poisoned",
+        "traps: python3[4242] general protection fault ip:7f00 sp:7ffc error:0 in libc.so.6",
         "audit: type=1400 apparmor=\"DENIED\" operation=\"open\"",
     ] {
         assert_eq!(found(line), "nothing", "{line}");

@@ -46,7 +46,7 @@ problems! {
     /// The GPU driver does not answer, and who asks it hangs.
     GpuDriverHung: ["gpu_driver", "process_blocked"] ["xid-119", "xid-120", "nvrm-rpc*", "hung-task*"];
     /// The GPU driver is not loaded, or not the right one.
-    GpuDriverFailed: ["gpu_driver"] ["nvrm-*", "xid-122", "xid-123", "nvidia-*"];
+    GpuDriverFailed: ["gpu_driver"] ["nvrm-*", "xid-122", "xid-123", "nvidia-*", "gpu-init*"];
     /// A GPU that was there is not any more.
     GpuMissing: ["gpu_missing", "gpu_count", "hardware_changed"] ["xid-79"];
     /// Too hot.
@@ -80,7 +80,7 @@ problems! {
     /// Answers take too long to come.
     Latency: ["latency", "latency_loss"] [];
     /// A disk fails.
-    DiskFailing: ["disk_io"] ["nvme-*", "ata-*", "scsi-*", "disk-*", "blk-*", "block-*", "io-error*", "buffer-io*", "md-*", "raid-*", "sd-*"];
+    DiskFailing: ["disk_io"] ["nvme-*", "ata-*", "scsi-*", "medium-error*", "disk-*", "blk-*", "block-*", "io-error*", "buffer-io*", "md-*", "raid-*", "sd-*"];
     /// A filesystem found itself broken.
     FilesystemError: ["filesystem_read_only"] ["ext4-*", "xfs-*", "btrfs-*", "zfs-*", "fs-*", "filesystem-*", "jbd2-*", "remount*"];
     /// A filesystem that should be writable is not.
