@@ -71,6 +71,7 @@ describe("content", () => {
     visit({ scenario: "gpuNode" }, {}, async (page) => {
       await has(page, ".hero", ["gpu-07", "59", "unhealthy", "not ready for work", "job active", "= 81.7", "capped at 59 by gpu_stalled 5", "2 more caps"]);
       await has(page, "#findings", ["3 of 21 checks", "GPU 5 holds 76.1 GiB", "gpu_stalled", "71 W", "py-spy dump --pid 88213", "not confirmed yet"]);
+      await has(page, ".incident", ["GPU 3 is too hot", "because", "explains", "GPU 5 holds 76.1 GiB", "check fans, air flow"]);
       await has(page, "#gpus", ["8 × NVIDIA H100", "GPU 3", "88 °C", "heat, power limit", "345 MHz"]);
       assert.equal(await page.locator(".gpu").count(), 8);
       await has(page, "#system", ["does not answer: no answer for 5 s"]);

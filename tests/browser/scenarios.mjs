@@ -139,6 +139,10 @@ export function gpuNode(at) {
   node.score_card = { score: 59, level: "unhealthy", uncapped: 81.7, unknown_reason: null, contributions: [
     part("gpu", 40, 40, 64.5, "GPU 5 stalled, GPU 3 is held back by heat"), part("system", 30, 30, 92.1, "/scratch is 87 % full"), part("network", 20, 20, 99, "0.2 ms to the gateway"), part("process", 10, 10, 85, "1 process in uninterruptible sleep"),
   ], caps: [{ limit: 59, check: "gpu_stalled", instance: "5", status: "unhealthy" }, { limit: 79, check: "gpu_temperature", instance: "3", status: "degraded" }, { limit: 79, check: "filesystem_space", instance: "/scratch", status: "degraded" }] };
+  node.incidents = [{
+    rule: "gpu-overheated", title: "GPU 3 is too hot", since: iso(at - 15 * 60_000), advice: "check fans, air flow and the room",
+    root: { check: "gpu_temperature", instance: "3" }, evidence: [{ check: "gpu_stalled", instance: "5" }],
+  }];
   node.readiness = { ready: false, pass_rate_percent: 80, required_percent: 90, checks: [
     { check: "reachable", outcome: "passed", message: "this machine" }, { check: "gpu_available", outcome: "passed", message: "8 of 8 GPUs answer" },
     { check: "torch_ready", outcome: "failed", message: "import torch did not finish within 30 s" }, { check: "disk_ready", outcome: "passed", message: "1.9 TiB free on /scratch" },
