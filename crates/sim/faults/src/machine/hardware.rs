@@ -92,16 +92,16 @@ pub(super) fn sys(machine: &Machine, tree: &mut Tree) {
         tree.put("sys/class/dmi/id/sys_vendor", "Supermicro\n");
         tree.put("sys/class/dmi/id/product_name", "SYS-821GE-TNHR\n");
     }
-    if let Some(gpus) = &machine.gpus {
-        if gpus.condition != crate::scenario::Driver::NotLoaded {
-            tree.put(
-                "proc/driver/nvidia/version",
-                format!("NVRM version: NVIDIA UNIX x86_64 Kernel Module  {}\n", gpus.driver),
-            );
-            tree.put("dev/nvidiactl", "");
-            for number in 0..gpus.count() {
-                tree.put(format!("dev/nvidia{number}"), "");
-            }
+    if let Some(gpus) = &machine.gpus
+        && gpus.condition != crate::scenario::Driver::NotLoaded
+    {
+        tree.put(
+            "proc/driver/nvidia/version",
+            format!("NVRM version: NVIDIA UNIX x86_64 Kernel Module  {}\n", gpus.driver),
+        );
+        tree.put("dev/nvidiactl", "");
+        for number in 0..gpus.count() {
+            tree.put(format!("dev/nvidia{number}"), "");
         }
     }
 }
