@@ -28,6 +28,7 @@ const FAMILIES: &[family::Family] = &[
     ("echo", fuzzing::echo),
     ("answers", fuzzing::answers),
     ("remote", fuzzing::remote),
+    ("kernel-log", fuzzing::kernel_log),
 ];
 
 static FAMILY: LazyLock<fn(&[u8])> = LazyLock::new(|| family::named(FAMILIES));

@@ -26,6 +26,24 @@ pub fn remote(bytes: &[u8]) {
     crate::remote::any_answer(bytes);
 }
 
+/// Lines of a kernel's log, in both forms, and what the fault catalogue finds in them.
+pub fn kernel_log(bytes: &[u8]) {
+    use crate::parse::kernel_log::{MAX_MESSAGE_BYTES, Parsed, kmsg, text};
+    for line in bytes.split(|&byte| byte == b'\n') {
+        for parsed in [kmsg(line), text(line)] {
+            let Parsed::Kernel(line) = parsed else { continue };
+            assert!(line.message.len() <= MAX_MESSAGE_BYTES);
+            let position = sickbay_model::LogPosition(line.sequence.unwrap_or_default());
+            let found =
+                crate::FaultMatcher::embedded().find(line.message, line.since_boot_us, position);
+            let Some(found) = found else { continue };
+            assert!(found.line.chars().count() <= sickbay_model::FaultSighting::MAX_LINE + 1);
+            let texts = found.facts.values().chain([&found.line, &found.device]);
+            assert!(texts.flat_map(|text| text.chars()).all(|char| !char.is_control()));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -38,6 +56,7 @@ mod tests {
             super::echo(&bytes);
             super::answers(&bytes);
             super::remote(&bytes);
+            super::kernel_log(&bytes);
         }
     }
 }

@@ -13,19 +13,7 @@ fn all(bytes: &[u8]) {
     });
     let _ = diskstats::parse(bytes);
     let _ = file_nr::parse(bytes);
-    for line in bytes.split(|&byte| byte == b'\n') {
-        for parsed in [kernel_log::kmsg(line), kernel_log::text(line)] {
-            if let kernel_log::Parsed::Kernel(line) = parsed {
-                assert!(line.message.len() <= kernel_log::MAX_MESSAGE_BYTES);
-                let found = crate::FaultMatcher::embedded().find(
-                    line.message,
-                    line.since_boot_us,
-                    sickbay_model::LogPosition(0),
-                );
-                assert!(found.is_none_or(|found| !found.line.chars().any(char::is_control)));
-            }
-        }
-    }
+    crate::fuzzing::kernel_log(bytes);
     let _ = loadavg::parse(bytes);
     let _ = meminfo::parse(bytes).map(|info| {
         assert!(info.available_or_estimate().is_none_or(|available| available <= info.total));
