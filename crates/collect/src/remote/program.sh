@@ -307,13 +307,18 @@ shift
 heads 2048 "$@"
 }
 
-# Lines of the kernel's log that may be faults: of its own facility, which the priorities of dmesg -r
-# tell and the journal is asked for. The words are those of the fault catalogue.
+# Lines of the kernel's log that may be faults: of its own facility, for anybody may write others.
+# util-linux is asked for that, because its -r tells the level alone; what does not know -f (busybox)
+# tells both. The words are those of the fault catalogue.
 ask_kernel() {
 say content dev/kmsg
 quiet=1
+kernel_lines dmesg -r -f kern
+r=$?
+if [ "$r" = 3 ]; then
 kernel_lines dmesg -r
 r=$?
+fi
 if [ "$r" = 3 ]; then
 kernel_lines journalctl -q --no-pager -b -n 20000 -o short-monotonic _TRANSPORT=kernel SYSLOG_FACILITY=0
 r=$?

@@ -330,3 +330,55 @@ fn a_mount_that_hangs_is_named_and_holds_no_other() {
         assert!(!mounts.awaited, "nobody waits for what hung");
     }
 }
+
+/// What a log reader is told to print: the kernel's line, and one that somebody else wrote.
+const KERNELS: &str = "NVRM: Xid (PCI:0000:17:00): 79, GPU has fallen off the bus.";
+const FORGED: &str = "NVRM: Xid (PCI:0000:5e:00): 79, forged";
+
+#[test]
+fn only_what_the_kernel_said_is_a_fault_whatever_tool_reads_its_log() {
+    // As util-linux prints it: the level alone, so that it must be asked for the kernel's.
+    let util_linux = format!(
+        "case \"$*\" in *'-f kern'*) ;; *) echo '<3>[   10.000001] {FORGED}' ;; esac\n\
+         echo '<3>[   11.000001] {KERNELS}'"
+    );
+    // As busybox: knows no facility to be asked for, and tells both in the number.
+    let busybox = format!(
+        "case \"$*\" in *-f*) exit 1 ;; esac\n\
+         echo '<11>[   10.000001] {FORGED}'\necho '<3>[   11.000001] {KERNELS}'"
+    );
+    let denied = "echo 'dmesg: read kernel buffer failed: Operation not permitted' >&2; exit 1";
+    let journal = format!(
+        "case \"$*\" in *SYSLOG_FACILITY=0*) ;; *) exit 1 ;; esac\n\
+         echo '[   11.000001] gpu-07 kernel: {KERNELS}'"
+    );
+    let answers = |dmesg: &str, journal: &str| {
+        let (root, tools) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        gpu_machine(root.path());
+        programs(tools.path(), &[("dmesg", dmesg), ("journalctl", journal)]);
+        let packed = program::packed(root.path().to_str().unwrap(), 900, 780);
+        let path = format!("{}:/usr/bin:/bin", tools.path().display());
+        ["dash", "bash", "busybox sh"].map(|sh| {
+            let start = || {
+                Node::start(sh, &packed, |command| {
+                    command.env("PATH", &path);
+                })
+            };
+            Talk::new(settings(), start).collect()
+        })
+    };
+    for (dmesg, journal) in
+        [(util_linux.as_str(), "exit 1"), (busybox.as_str(), "exit 1"), (denied, journal.as_str())]
+    {
+        for observation in answers(dmesg, journal) {
+            let log = observation.kernel_log.as_deref().expect("it was read");
+            let found: Vec<_> = log.sightings.iter().map(|it| it.device.as_str()).collect();
+            assert_eq!(found, ["0000:17:00.0"], "{dmesg}");
+        }
+    }
+    for observation in answers(denied, "exit 1") {
+        let told = format!("{:?}", outcome(&observation, &probe::KERNEL_LOG));
+        assert!(told.contains("may not be read"), "{told}");
+        assert_eq!(observation.kernel_log, None);
+    }
+}
