@@ -162,6 +162,18 @@ fn every_family_finds_its_lines() {
             "LustreError: 167-0: scratch-MDT0000-mdc-ffff: This client was evicted by scratch-MDT0000; in progress operations using this service will fail.",
             "lustre-lost scratch-MDT0000",
         ),
+        (
+            "Lustre: fsx-OST0004-osc-ffff9a1c: Connection to fsx-OST0004 (at 10.10.0.1@o2ib) was lost; in progress operations using this service will wait for recovery to complete",
+            "lustre-lost fsx-OST0004",
+        ),
+        (
+            "Lustre: MGC10.10.0.1@o2ib: Connection to MGS (at 10.10.0.1@o2ib) was lost; in progress operations using this service will fail",
+            "lustre-lost MGC10.10.0.1@o2ib",
+        ),
+        (
+            "Lustre: fsx-OST0004-osc-ffff9a1c: Connection restored to 10.10.0.1@o2ib (at 10.10.0.1@o2ib)",
+            "lustre-ok fsx-OST0004",
+        ),
         ("ceph: mds0 hung", "ceph-hung 0"),
         (
             "Memory cgroup out of memory: Killed process 4242 (python3) total-vm:123kB",

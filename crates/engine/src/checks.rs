@@ -14,6 +14,7 @@ use crate::policy::{Direction, Policy, Threshold};
 
 mod collection;
 mod expected;
+mod file_servers;
 mod filesystem;
 mod gpu;
 mod gpu_errors;

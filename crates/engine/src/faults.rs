@@ -5,6 +5,8 @@
 //! judged is remembered beside the faults; nothing is latched: every fault ends by what its entry in
 //! the catalogue says; everything is bounded.
 
+mod ended;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -74,7 +74,13 @@ impl Layout {
     /// The slot of a series.
     #[must_use]
     pub fn slot(&self, metric: MetricId, instance: &str) -> Option<SeriesSlot> {
-        self.columns(metric)?.by_instance.get(instance).copied()
+        let columns = self.columns(metric)?;
+        // Most metrics have one series; a comparison is cheaper than a hash.
+        if let [only] = columns.slots[..] {
+            let series = self.series.get(only.0 as usize)?;
+            return (*series.instance == *instance).then_some(only);
+        }
+        columns.by_instance.get(instance).copied()
     }
 
     /// The slot of a series, added at the end if new; `None` when the layout is full.

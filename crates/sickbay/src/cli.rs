@@ -14,6 +14,7 @@ mod terminal;
 pub use terminal::{Paint, Reader, Terminal, columns, complain, cut, safe, wrap};
 
 mod format;
+mod gate;
 
 mod client;
 mod fleet_table;

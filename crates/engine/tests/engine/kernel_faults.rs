@@ -293,3 +293,54 @@ fn a_finding_belongs_to_one_incident_and_alone_to_none() {
     assert!(verdict.incidents.len() >= 2, "{:?}", verdict.incidents);
     assert!(places.iter().all(|place| !verdict.checks[*place].is_healthy()));
 }
+
+#[test]
+fn the_kernel_itself_says_that_it_is_over() {
+    let mut node = Logged::new();
+    node.story.steps(3);
+    node.says("nfs-not-responding", "elsewhere");
+    node.says("nfs-not-responding", "nfs01");
+    let verdict = node.story.step();
+    assert!(find(&verdict, "kernel_fault", "nfs01 nfs-not-responding").is_some());
+    node.says("nfs-ok", "nfs01");
+    let verdict = node.story.steps(2);
+    let check = find(&verdict, "kernel_fault", "nfs01 nfs-not-responding").expect("its end");
+    assert_eq!(check.status, Status::Healthy);
+    let check = find(&verdict, "kernel_fault", "elsewhere nfs-not-responding").expect("stands");
+    assert_eq!(check.status, Status::Unhealthy);
+    node.says("nfs-not-responding", "nfs01");
+    let verdict = node.story.step();
+    let check = find(&verdict, "kernel_fault", "nfs01 nfs-not-responding").expect("again");
+    assert_eq!(check.status, Status::Unhealthy, "what was said before does not end it");
+}
+
+#[test]
+fn a_server_that_was_slow_for_a_moment_is_no_finding() {
+    let mut node = Logged::new();
+    node.story.steps(3);
+    node.says("nfs-not-responding", "nfs01");
+    node.says("nfs-ok", "nfs01");
+    assert_eq!(node.story.steps(3).level, Level::Healthy);
+}
+
+#[test]
+fn a_line_about_a_file_server_is_about_its_mount() {
+    let mut node = Logged::new();
+    node.story.steps(3);
+    node.says("nfs-not-responding", "store");
+    let shared = node.story.node.inventory.filesystems.iter_mut().find(|it| it.remote);
+    shared.expect("one is remote").unanswered = Some("late".to_owned());
+    let partial = ProbeOutcome::Partial(sickbay_model::ProbeError {
+        kind: sickbay_model::ProbeErrorKind::Late,
+        message: "/shared: no answer".to_owned(),
+        advice: None,
+    });
+    node.story.node.probes.insert(probe::REMOTE_FILESYSTEM, partial);
+    let verdict = node.story.steps(3);
+    let check = find(&verdict, "kernel_fault", "/shared nfs-not-responding").expect("of it");
+    assert!(check.message.starts_with("/shared (store): NFS server"), "{}", check.message);
+    let check = find(&verdict, "filesystem_answers", "/shared").expect("judged");
+    assert_eq!((check.status, check.hard), (Status::Critical, true));
+    assert!(check.evidence.iter().any(|fact| fact.what == "kernel"), "{:?}", check.evidence);
+    assert!(find(&verdict, "probe_parts", "remote_filesystem").is_none(), "said already");
+}

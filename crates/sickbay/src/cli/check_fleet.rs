@@ -51,7 +51,7 @@ pub(crate) fn run(context: &Context, settings: &Settings, options: &CheckOptions
 }
 
 /// Which machines are meant.
-async fn targets(
+pub(crate) async fn targets(
     context: &Context,
     settings: &Settings,
     options: &CheckOptions,
