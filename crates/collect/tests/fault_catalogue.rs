@@ -232,6 +232,19 @@ fn every_family_finds_its_lines() {
 }
 
 #[test]
+fn a_line_of_edac_says_how_often() {
+    for (line, times) in [
+        ("EDAC MC1: 400 CE memory read error on CPU_SrcID#1_MC#1_Chan#0_DIMM#0", Some("400")),
+        ("EDAC MC0: 2 UE memory read error on CPU_SrcID#0_MC#0_Chan#1_DIMM#0", Some("2")),
+        ("EDAC MC0: CE page 0x0, offset 0x0, grain 0, syndrome 0x0, row 0, channel 0", None),
+    ] {
+        let found = FaultMatcher::embedded().find(line.as_bytes(), 0, LogPosition(0));
+        let facts = found.expect(line).facts;
+        assert_eq!(facts.get("times").map(String::as_str), times, "{line}");
+    }
+}
+
+#[test]
 fn lines_that_look_alike_are_no_faults() {
     for line in [
         "NVRM: loading NVIDIA UNIX x86_64 Kernel Module  550.90.07  Fri May 31 09:35:42 UTC 2024",

@@ -344,3 +344,32 @@ fn a_line_about_a_file_server_is_about_its_mount() {
     assert!(check.evidence.iter().any(|fact| fact.what == "kernel"), "{:?}", check.evidence);
     assert!(find(&verdict, "probe_parts", "remote_filesystem").is_none(), "said already");
 }
+
+#[test]
+fn a_line_counts_as_often_as_it_says() {
+    let mut node = Logged::new();
+    node.story.steps(2);
+    node.says("edac-corrected", "MC1");
+    let count = |verdict: &sickbay_engine::Assessment| {
+        let all = verdict.findings().find(|it| it.check.as_str() == "kernel_fault");
+        all.map(|it| (it.status, it.message.clone()))
+    };
+    assert_eq!(count(&node.story.step()), None, "one is nothing");
+    for (times, finding) in [("0", None), ("22 and more", None), ("400", Some("403 times"))] {
+        node.says("edac-corrected", "MC1");
+        let sightings = &mut node.story.node.kernel_log.as_mut().expect("there is one").sightings;
+        let last = sightings.last_mut().expect("it was said");
+        last.facts.insert("times".to_owned(), times.to_owned());
+        let found = count(&node.story.step());
+        match finding {
+            None => assert_eq!(found, None, "{times}"),
+            Some(says) => {
+                let (status, message) = found.expect("a finding");
+                assert_eq!(status, Status::Degraded);
+                assert!(message.contains(says), "{message}");
+            }
+        }
+    }
+    node.restart();
+    assert!(count(&node.story.step()).is_some(), "the memory of it is stored");
+}
