@@ -18,6 +18,7 @@ mod cpu;
 mod disk;
 pub(crate) mod filesystem;
 mod host;
+pub(crate) mod infiniband;
 mod kernel_log;
 mod links;
 mod memory;

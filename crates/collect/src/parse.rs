@@ -14,6 +14,7 @@ pub mod cpu_stat;
 pub mod cpuinfo;
 pub mod diskstats;
 pub mod file_nr;
+pub mod infiniband;
 pub mod kernel_log;
 pub mod loadavg;
 pub mod meminfo;

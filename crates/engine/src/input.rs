@@ -45,6 +45,7 @@ probes! {
     14 AMD;
     15 TORCH;
     16 KERNEL_LOG;
+    17 INFINIBAND;
 }
 
 /// How a probe ended, seen from now.
@@ -326,6 +327,10 @@ gpu_metrics! {
     RemapFailed = GPU_REMAP_FAILED;
     PcieWidth = GPU_PCIE_WIDTH;
     PcieWidthMax = GPU_PCIE_WIDTH_MAX;
+    PcieGeneration = GPU_PCIE_GENERATION;
+    PcieGenerationMax = GPU_PCIE_GENERATION_MAX;
+    PcieReplays = GPU_PCIE_REPLAYS;
+    EccCorrected = GPU_ECC_CORRECTED_VOLATILE;
     LinksActive = GPU_NVLINKS_ACTIVE;
     RecoveryAction = GPU_RECOVERY_ACTION;
     Processes = GPU_PROCESSES;

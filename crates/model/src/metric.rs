@@ -99,6 +99,8 @@ pub enum InstanceKind {
     NvLink,
     /// One value per latency target; the instance is the address as configured.
     Target,
+    /// One value per port of an InfiniBand or RoCE adapter; the instance is `ADAPTER/PORT`.
+    Port,
 }
 
 impl InstanceKind {
@@ -113,6 +115,7 @@ impl InstanceKind {
             Self::Gpu => Some("gpu"),
             Self::NvLink => Some("link"),
             Self::Target => Some("target"),
+            Self::Port => Some("port"),
         }
     }
 }

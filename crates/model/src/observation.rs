@@ -82,9 +82,11 @@ pub mod probe {
     pub const TORCH: ProbeId = ProbeId::new("torch");
     /// The kernel's log.
     pub const KERNEL_LOG: ProbeId = ProbeId::new("kernel_log");
+    /// Ports of InfiniBand and RoCE adapters.
+    pub const INFINIBAND: ProbeId = ProbeId::new("infiniband");
 
     /// All of them.
-    pub const ALL: [ProbeId; 17] = [
+    pub const ALL: [ProbeId; 18] = [
         REACHABLE,
         CPU,
         PRESSURE,
@@ -102,6 +104,7 @@ pub mod probe {
         AMD,
         TORCH,
         KERNEL_LOG,
+        INFINIBAND,
     ];
 }
 

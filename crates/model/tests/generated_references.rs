@@ -28,6 +28,7 @@ fn generated_metrics() {
             InstanceKind::Gpu => "GPU",
             InstanceKind::NvLink => "NVLink",
             InstanceKind::Target => "target",
+            InstanceKind::Port => "port",
         };
         let _ = writeln!(
             text,

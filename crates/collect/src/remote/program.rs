@@ -10,6 +10,7 @@ use crate::gpu::nvidia_smi::{APPS_FIELDS, REMAPPED_ROWS_FIELDS};
 use crate::local::filesystem::{
     CONTAINER_FILES, KEPT_TMPFS, MAX_FILESYSTEMS, PSEUDO_KINDS, REMOTE_KINDS, SKIPPED_BELOW,
 };
+use crate::local::infiniband::PORT_FILES;
 use crate::local::network::PASSING;
 use crate::remote_filesystem::MAX_REMOTE_MOUNTS;
 use crate::torch;
@@ -113,6 +114,7 @@ pub(super) fn packed(root: &str, life: u32, renew: u32) -> Vec<u8> {
         ("@LASTING@", LASTING.join(" ")),
         ("@AMD@", AMD.join(" ")),
         ("@AMD_AWAKE@", AMD_AWAKE.join(" ")),
+        ("@PORT@", PORT_FILES.join(" ")),
         ("@TMPFS@", joined(&KEPT_TMPFS, "|")),
         ("@PSEUDO@", joined(&PSEUDO_KINDS, "|")),
         ("@PSEUDO_PATTERN@", joined(&PSEUDO_KINDS, "|").replace('.', "[.]")),

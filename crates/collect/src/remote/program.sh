@@ -241,6 +241,24 @@ done
 heads 4194305 "$@" proc/net/route proc/net/ipv6_route
 }
 
+# The ports of InfiniBand and RoCE adapters.
+ask_infiniband() {
+[ -d sys/class/infiniband ] || return 0
+say directory sys/class/infiniband
+set --
+for d in sys/class/infiniband/*; do
+[ -e "$d/device/physfn" ] && continue
+[ -r "$d/board_id" ] && set -- "$@" "$d/board_id"
+for d in "$d"/ports/*; do
+[ $# -gt 4096 ] && break
+for f in @PORT@; do
+[ -r "$d/$f" ] && set -- "$@" "$d/$f"
+done
+done
+done
+heads 4096 "$@"
+}
+
 ask_sensors() {
 set --
 i=0
@@ -458,7 +476,7 @@ for g in $words; do
 case $g in
 fast) ask_fast ;;
 pids=*) ask_pids "$g" "${g#pids=}" ;;
-lasting | space | links | sensors | processes | amd | kernel) group "$g" ;;
+lasting | space | links | infiniband | sensors | processes | amd | kernel) group "$g" ;;
 esac
 done
 ;;
