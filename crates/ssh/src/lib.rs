@@ -18,6 +18,9 @@ pub use settings::SshSettings;
 mod shared;
 pub use shared::Ssh;
 
+mod once;
+pub use once::Closed;
+
 mod discover;
 pub use discover::{DiscoveredHost, discover};
 

@@ -99,11 +99,7 @@ pub(super) static LINE: LazyLock<Vec<u8>> =
 
 /// The program for a node whose files are below another root: a recorded tree.
 pub(super) fn packed(root: &str, life: u32, renew: u32) -> Vec<u8> {
-    let mut text = String::with_capacity(SOURCE.len());
-    for line in SOURCE.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        text.push_str(line);
-        text.push('\n');
-    }
+    let mut text = SOURCE.to_owned();
     let remote = format!("fuse*|{}", joined(&REMOTE_KINDS, "|"));
     let skipped = SKIPPED_BELOW.iter().map(|prefix| format!("{}*", lossy(prefix)));
     let files = CONTAINER_FILES.iter().map(|file| lossy(file));
@@ -137,6 +133,18 @@ pub(super) fn packed(root: &str, life: u32, renew: u32) -> Vec<u8> {
     ] {
         text = text.replace(name, &value);
     }
+    packed_line(&text)
+}
+
+/// A program for a POSIX shell in one line, with the line's end: what [`super::BOOTSTRAP`] reads.
+/// Lines that are empty or begin with # are left out.
+#[must_use]
+pub fn packed_line(source: &str) -> Vec<u8> {
+    let mut text = String::with_capacity(source.len());
+    for line in source.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        text.push_str(line);
+        text.push('\n');
+    }
     format!("eval \"$(printf '%b' '{}')\"\n", escaped(&text)).into_bytes()
 }
 
@@ -162,8 +170,9 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// Between single quotes.
-fn quoted(text: &str) -> String {
+/// A word of a shell's command line: between single quotes.
+#[must_use]
+pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 

@@ -171,7 +171,8 @@ fn looked_at(
     }
     sweep::block_on_all(async {
         let looking = async {
-            let targets = check_fleet::targets(context, settings, options).await?;
+            let targets =
+                check_fleet::targets(context, settings, &options.nodes, options.all).await?;
             let sweep = Sweep::new(context, settings, patience).limit(Some(limit));
             let mut progress = Progress::new(context, targets.len());
             let stop = tokio_util::sync::CancellationToken::new();

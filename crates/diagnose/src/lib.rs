@@ -1,0 +1,43 @@
+//! Diagnostics on demand: what is asked of a machine once, thoroughly, when something is wrong with
+//! it, what the answers say, and the bundle that somebody else can look through.
+//!
+//! No I/O: [`line`] is a program for a POSIX shell, [`Transcript`] takes in what it writes,
+//! [`outcomes`] reads the answers of the tools that test hardware, and [`Bundle`] packs everything.
+//!
+//! **Must hold**: what is executed is a constant of this crate; level 1 changes nothing on the
+//! machine and loads it with nothing; a question that hangs ends by its limit, and its kind is not
+//! asked further; whatever leaves in a bundle has its secrets removed.
+
+mod bundle;
+mod outcome;
+mod program;
+mod question;
+mod secrets;
+mod transcript;
+
+pub use bundle::{Bundle, BundleError, Manifest, Packed};
+pub use outcome::{Outcome, Test, outcomes};
+pub use program::line;
+pub use question::{Group, Level, QUESTIONS, Question, longest};
+pub use secrets::remove as remove_secrets;
+pub use transcript::{End, Part, Transcript};
+
+/// For the fuzz targets: whatever a machine may send.
+#[doc(hidden)]
+pub mod fuzzing {
+    /// A program's output, cut into parts and judged.
+    pub fn transcript(bytes: &[u8]) {
+        let mut transcript = super::Transcript::new("0");
+        for piece in bytes.chunks(97) {
+            let _ = transcript.feed(piece);
+        }
+        let parts = transcript.finish();
+        let _ = super::outcomes(&parts);
+        for part in &parts {
+            let _ = super::remove_secrets(&String::from_utf8_lossy(&part.content));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
