@@ -104,6 +104,8 @@ fn host(bytes: &[u8]) {
     }
     assert!(sysfs::text(bytes, 64).chars().count() <= 64);
     let _ = infiniband::parse_state(bytes);
+    let _ = pci::parse_generation(bytes);
+    let _ = pci::parse_error_total(bytes);
     if let Ok(rate) = infiniband::parse_rate(bytes) {
         assert!(rate.is_finite() && rate >= 0.0);
     }

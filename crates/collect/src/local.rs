@@ -23,6 +23,7 @@ mod kernel_log;
 mod links;
 mod memory;
 pub(crate) mod network;
+pub(crate) mod pcie;
 #[cfg(any(not(target_os = "linux"), feature = "portable"))]
 pub mod portable;
 mod pressure;

@@ -21,6 +21,7 @@ pub mod meminfo;
 pub mod mountinfo;
 pub mod net_dev;
 pub mod os_release;
+pub mod pci;
 pub mod pid_cmdline;
 pub mod pid_stat;
 pub mod pressure;

@@ -25,6 +25,7 @@ mod kernel_faults;
 mod memory;
 mod network;
 mod past;
+mod pcie;
 mod process;
 mod refused;
 mod straggler;
@@ -58,6 +59,7 @@ pub(crate) const ALL: &[CheckFn] = &[
     network::interfaces,
     network::default_route,
     infiniband::ports,
+    pcie::devices,
     process::expected,
     process::blocked,
     process::zombies,
@@ -88,6 +90,8 @@ pub(crate) enum Scope {
     Passing,
     /// A port of an adapter that is there.
     Port,
+    /// A device on PCIe that is there.
+    PciDevice,
     /// A GPU's index in the inventory.
     Gpu,
     /// A GPU's index, of something that is over when it is not said any more.
@@ -223,6 +227,10 @@ check_kinds! {
     InfinibandRate = "infiniband_rate", Network, INFINIBAND, Port, None;
     /// The error counters of a port stand still.
     InfinibandErrors = "infiniband_errors", Network, INFINIBAND, Port, None;
+    /// The PCIe link of a network adapter or an NVMe disk is as wide and fast as it can be.
+    PcieLink = "pcie_link", System, PCIE, PciDevice, None;
+    /// The PCIe link of a device makes hardly any errors.
+    PcieErrors = "pcie_errors", System, PCIE, PciDevice, None;
     /// What the node had before it was booted is there.
     HardwareChanged = "hardware_changed", System, HOST, Passing, None;
     /// The node was not booted lately, nor again and again.

@@ -46,6 +46,7 @@ probes! {
     15 TORCH;
     16 KERNEL_LOG;
     17 INFINIBAND;
+    18 PCIE;
 }
 
 /// How a probe ended, seen from now.

@@ -26,6 +26,8 @@ pub(crate) const MAX_BLOCKED: usize = 256;
 
 /// The most ports of adapters that are remembered per node.
 pub(crate) const MAX_PORTS: usize = 256;
+/// The most devices on PCIe that are remembered per node.
+pub(crate) const MAX_PCI_DEVICES: usize = 256;
 /// The most boots whose times are remembered.
 pub(crate) const MAX_BOOTS: usize = 16;
 
@@ -172,6 +174,8 @@ pub(crate) struct NodeFacts {
     pub(crate) faults: Faults,
     /// Every port of an InfiniBand or RoCE adapter that was ever seen.
     pub(crate) ports: Vec<PortMemory>,
+    /// Addresses of the devices on PCIe that are there.
+    pub(crate) pci_devices: Vec<Box<str>>,
     /// By how much counters of errors grew lately.
     pub(crate) growths: Growths,
     /// The boots that were seen.

@@ -202,6 +202,22 @@ catalogue! {
     /// Bytes sent per second.
     132 INFINIBAND_TRANSMIT "infiniband_transmit_bytes_per_second" BytesPerSecond Gauge per Port 0.0..=1e15;
 
+    // PCIe
+    /// Lanes of the PCIe link of a network adapter or an NVMe disk.
+    140 PCIE_WIDTH "pcie_width_lanes" Count Gauge per PciDevice 0.0..=64.0;
+    /// Most lanes that the device and the port above it can both do.
+    141 PCIE_WIDTH_MAX "pcie_width_max_lanes" Count Gauge per PciDevice 0.0..=64.0;
+    /// PCIe generation at which the link runs.
+    142 PCIE_GENERATION "pcie_generation" Count Gauge per PciDevice 0.0..=16.0;
+    /// Highest PCIe generation that the device and the port above it can both do.
+    143 PCIE_GENERATION_MAX "pcie_generation_max" Count Gauge per PciDevice 0.0..=16.0;
+    /// Errors of the link that were corrected (PCIe advanced error reporting).
+    144 PCIE_ERRORS_CORRECTED "pcie_errors_corrected_total" Count Counter per PciDevice 0.0..=1.8446744073709552e19;
+    /// Errors that were not corrected, of which the link is still good.
+    145 PCIE_ERRORS_NONFATAL "pcie_errors_nonfatal_total" Count Counter per PciDevice 0.0..=1.8446744073709552e19;
+    /// Errors after which the link is not to be trusted.
+    146 PCIE_ERRORS_FATAL "pcie_errors_fatal_total" Count Counter per PciDevice 0.0..=1.8446744073709552e19;
+
     // GPUs
     /// Share of the last sample period in which a kernel ran.
     200 GPU_UTILIZATION "gpu_utilization_percent" Percent Gauge per Gpu 0.0..=100.0;

@@ -101,6 +101,8 @@ pub enum InstanceKind {
     Target,
     /// One value per port of an InfiniBand or RoCE adapter; the instance is `ADAPTER/PORT`.
     Port,
+    /// One value per device on PCIe; the instance is its address.
+    PciDevice,
 }
 
 impl InstanceKind {
@@ -116,6 +118,7 @@ impl InstanceKind {
             Self::NvLink => Some("link"),
             Self::Target => Some("target"),
             Self::Port => Some("port"),
+            Self::PciDevice => Some("device"),
         }
     }
 }

@@ -84,9 +84,11 @@ pub mod probe {
     pub const KERNEL_LOG: ProbeId = ProbeId::new("kernel_log");
     /// Ports of InfiniBand and RoCE adapters.
     pub const INFINIBAND: ProbeId = ProbeId::new("infiniband");
+    /// Links of devices on PCIe and their errors.
+    pub const PCIE: ProbeId = ProbeId::new("pcie");
 
     /// All of them.
-    pub const ALL: [ProbeId; 18] = [
+    pub const ALL: [ProbeId; 19] = [
         REACHABLE,
         CPU,
         PRESSURE,
@@ -105,6 +107,7 @@ pub mod probe {
         TORCH,
         KERNEL_LOG,
         INFINIBAND,
+        PCIE,
     ];
 }
 

@@ -29,6 +29,7 @@ fn generated_metrics() {
             InstanceKind::NvLink => "NVLink",
             InstanceKind::Target => "target",
             InstanceKind::Port => "port",
+            InstanceKind::PciDevice => "PCIe device",
         };
         let _ = writeln!(
             text,

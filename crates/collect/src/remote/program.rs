@@ -12,6 +12,7 @@ use crate::local::filesystem::{
 };
 use crate::local::infiniband::PORT_FILES;
 use crate::local::network::PASSING;
+use crate::local::pcie::{DEVICE_FILES, ERROR_CLASSES, LINK_CLASSES, LINK_FILES};
 use crate::remote_filesystem::MAX_REMOTE_MOUNTS;
 use crate::torch;
 
@@ -115,6 +116,10 @@ pub(super) fn packed(root: &str, life: u32, renew: u32) -> Vec<u8> {
         ("@AMD@", AMD.join(" ")),
         ("@AMD_AWAKE@", AMD_AWAKE.join(" ")),
         ("@PORT@", PORT_FILES.join(" ")),
+        ("@PCI_DEVICE@", DEVICE_FILES.join(" ")),
+        ("@PCI_LINK@", LINK_FILES.join(" ")),
+        ("@PCI_LINKED@", classes(&LINK_CLASSES)),
+        ("@PCI_OTHERS@", classes(&ERROR_CLASSES)),
         ("@TMPFS@", joined(&KEPT_TMPFS, "|")),
         ("@PSEUDO@", joined(&PSEUDO_KINDS, "|")),
         ("@PSEUDO_PATTERN@", joined(&PSEUDO_KINDS, "|").replace('.', "[.]")),
@@ -174,6 +179,12 @@ fn escaped(text: &str) -> String {
 #[must_use]
 pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// A pattern of the shell for PCI classes as `/sys` writes them.
+fn classes(classes: &[u64]) -> String {
+    let patterns: Vec<_> = classes.iter().map(|class| format!("0x{class:04x}*")).collect();
+    patterns.join("|")
 }
 
 fn joined(words: &[&[u8]], between: &str) -> String {

@@ -259,6 +259,28 @@ done
 heads 4096 "$@"
 }
 
+# Links of network adapters and NVMe disks, and errors of these and of GPUs.
+ask_pcie() {
+[ -d sys/bus/pci/devices ] || return 0
+say directory sys/bus/pci/devices
+set --
+for d in sys/bus/pci/devices/*; do
+c=
+{ read -r c <"$d/class"; } 2>/dev/null
+case $c in
+@PCI_LINKED@) c="@PCI_DEVICE@ @PCI_LINK@" ;;
+@PCI_OTHERS@) c="@PCI_DEVICE@" ;;
+*) continue ;;
+esac
+[ -e "$d/physfn" ] && continue
+[ $# -gt 2560 ] && break
+for f in $c; do
+[ -r "$d/$f" ] && set -- "$@" "$d/$f"
+done
+done
+heads 4096 "$@"
+}
+
 ask_sensors() {
 set --
 i=0
@@ -476,7 +498,7 @@ for g in $words; do
 case $g in
 fast) ask_fast ;;
 pids=*) ask_pids "$g" "${g#pids=}" ;;
-lasting | space | links | infiniband | sensors | processes | amd | kernel) group "$g" ;;
+lasting | space | links | infiniband | pcie | sensors | processes | amd | kernel) group "$g" ;;
 esac
 done
 ;;

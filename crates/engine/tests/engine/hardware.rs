@@ -308,3 +308,114 @@ fn a_memory_of_before_there_was_all_this_is_read() {
     let memory: NodeMemory = serde_json::from_str(old).expect("reads");
     assert_eq!(memory.assessments(), 7);
 }
+
+const NIC: &str = "0000:17:00.0";
+
+fn with_pcie() -> Story {
+    let mut node = Node::well(1);
+    node.inventory.gpus[0].pci_address = "0000:18:00.0".to_owned();
+    for (metric, value) in [
+        (metric::PCIE_WIDTH, 16.0),
+        (metric::PCIE_WIDTH_MAX, 16.0),
+        (metric::PCIE_GENERATION, 5.0),
+        (metric::PCIE_GENERATION_MAX, 5.0),
+    ] {
+        node.set_of(metric, NIC, value);
+    }
+    for device in [NIC, "0000:18:00.0"] {
+        for (metric, value) in [
+            (metric::PCIE_ERRORS_CORRECTED, 830.0),
+            (metric::PCIE_ERRORS_NONFATAL, 1.0),
+            (metric::PCIE_ERRORS_FATAL, 0.0),
+        ] {
+            node.set_of(metric, device, value);
+        }
+    }
+    Story::of(node)
+}
+
+#[test]
+fn a_narrow_or_slow_link_is_degraded_but_not_in_a_virtual_machine() {
+    for (metric, value) in [(metric::PCIE_WIDTH, 8.0), (metric::PCIE_GENERATION, 3.0)] {
+        let link = |verdict: &Assessment| confirmed(verdict, "pcie_link", NIC);
+        let mut story = with_pcie();
+        assert_eq!(link(&story.steps(4)), Status::Healthy);
+        story.node.set_of(metric, NIC, value);
+        assert_eq!(link(&story.steps(4)), Status::Degraded, "{metric:?}");
+        let mut guest = with_pcie();
+        guest.node.set_of(metric, NIC, value);
+        "kvm".clone_into(&mut guest.node.inventory.host.virtualization);
+        assert_eq!(link(&guest.steps(4)), Status::Healthy, "{metric:?}");
+    }
+}
+
+#[test]
+fn errors_of_a_pcie_link_are_judged_by_their_growth() {
+    type Growth = fn(usize) -> f64;
+    let rows: &[(&str, MetricId, Growth, Status)] = &[
+        ("old counts", metric::PCIE_ERRORS_CORRECTED, |_| 0.0, Status::Healthy),
+        (
+            "one",
+            metric::PCIE_ERRORS_CORRECTED,
+            |step| f64::from(u8::from(step == 9)),
+            Status::Healthy,
+        ),
+        (
+            "a burst",
+            metric::PCIE_ERRORS_CORRECTED,
+            |step| if step == 9 { 5000.0 } else { 0.0 },
+            Status::Healthy,
+        ),
+        ("a storm", metric::PCIE_ERRORS_CORRECTED, |_| 20.0, Status::Degraded),
+        (
+            "not corrected",
+            metric::PCIE_ERRORS_NONFATAL,
+            |step| f64::from(u8::from(step == 9)),
+            Status::Degraded,
+        ),
+        (
+            "fatal",
+            metric::PCIE_ERRORS_FATAL,
+            |step| f64::from(u8::from(step == 9)),
+            Status::Unhealthy,
+        ),
+        (
+            "cleared",
+            metric::PCIE_ERRORS_CORRECTED,
+            |step| if step == 9 { -830.0 } else { 0.0 },
+            Status::Healthy,
+        ),
+    ];
+    for device in [NIC, "0000:18:00.0"] {
+        for (what, counter, growth, expected) in rows {
+            let mut story = with_pcie();
+            let mut worst = Status::Healthy;
+            for step in 0..40 {
+                add(&mut story, *counter, device, growth(step));
+                let now = confirmed(&story.step(), "pcie_errors", device);
+                if now.severity() > worst.severity() {
+                    worst = now;
+                }
+            }
+            assert_eq!(worst, *expected, "{what} of {device}");
+        }
+    }
+}
+
+#[test]
+fn counts_of_pcie_errors_begin_anew_with_a_boot_and_a_device_that_is_gone_is_forgotten() {
+    let mut story = with_pcie();
+    story.steps(3);
+    reboot(&mut story, "b1", 20.0);
+    story.steps(2);
+    add(&mut story, metric::PCIE_ERRORS_NONFATAL, NIC, 3.0);
+    story.node.set(metric::UPTIME, 30.0);
+    assert_eq!(confirmed(&story.step(), "pcie_errors", NIC), Status::Healthy, "drivers load");
+    story.node.set(metric::UPTIME, 400.0);
+    add(&mut story, metric::PCIE_ERRORS_NONFATAL, NIC, 3.0);
+    assert_eq!(confirmed(&story.step(), "pcie_errors", NIC), Status::Degraded);
+    story.node.readings.retain(|(_, instance), _| instance != NIC);
+    let verdict = story.steps(4);
+    assert!(find(&verdict, "pcie_errors", NIC).is_none());
+    assert!(find(&verdict, "pcie_link", NIC).is_none());
+}

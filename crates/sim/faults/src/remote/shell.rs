@@ -132,6 +132,7 @@ impl Shell {
             "space" => space(tree, answer),
             "links" => links(tree, answer),
             "infiniband" => infiniband(tree, answer),
+            "pcie" => pcie(tree, answer),
             "sensors" => sensors(tree, answer),
             "processes" => processes(tree, answer),
             "amd" => amd(tree, answer),
@@ -291,6 +292,19 @@ fn infiniband(tree: &Tree, answer: &mut Answer<'_>) {
     }
     answer.section("directory sys/class/infiniband");
     let wanted = |path: &&str| path.contains("/ports/") || path.ends_with("/board_id");
+    answer.heads(tree, "files", all.into_iter().filter(wanted));
+}
+
+fn pcie(tree: &Tree, answer: &mut Answer<'_>) {
+    let wanted = |path: &&str| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        name == "class" || name.starts_with("aer_dev_") || name.contains("_link_")
+    };
+    let all: Vec<_> = tree.below("sys/bus/pci/devices/").map(|(path, _)| path).collect();
+    if all.is_empty() {
+        return;
+    }
+    answer.section("directory sys/bus/pci/devices");
     answer.heads(tree, "files", all.into_iter().filter(wanted));
 }
 
