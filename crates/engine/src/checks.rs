@@ -48,6 +48,7 @@ pub(crate) const ALL: &[CheckFn] = &[
     memory::memory,
     expected::memory_size,
     past::memory,
+    past::disks,
     memory::swap,
     memory::hardware_errors,
     system::pressure,
@@ -223,7 +224,7 @@ check_kinds! {
     DefaultRoute = "default_route", Network, NETWORK, Node, None;
     /// A port of an InfiniBand or RoCE adapter that was active still is, and stays so.
     InfinibandLink = "infiniband_link", Network, INFINIBAND, Port, None;
-    /// A port runs as fast as those of the same kind.
+    /// A port runs as fast as those of the same kind, and as it did before.
     InfinibandRate = "infiniband_rate", Network, INFINIBAND, Port, None;
     /// The error counters of a port stand still.
     InfinibandErrors = "infiniband_errors", Network, INFINIBAND, Port, None;
@@ -231,7 +232,7 @@ check_kinds! {
     PcieLink = "pcie_link", System, PCIE, PciDevice, None;
     /// The PCIe link of a device makes hardly any errors.
     PcieErrors = "pcie_errors", System, PCIE, PciDevice, None;
-    /// What the node had before it was booted is there.
+    /// What the node had is there: memory, network adapters, NVMe disks.
     HardwareChanged = "hardware_changed", System, HOST, Passing, None;
     /// The node was not booted lately, nor again and again.
     Reboots = "reboots", System, HOST, Node, None;

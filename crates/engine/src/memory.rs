@@ -28,6 +28,8 @@ pub(crate) const MAX_BLOCKED: usize = 256;
 pub(crate) const MAX_PORTS: usize = 256;
 /// The most devices on PCIe that are remembered per node.
 pub(crate) const MAX_PCI_DEVICES: usize = 256;
+/// The most kinds of disks that are remembered per node.
+pub(crate) const MAX_DISK_KINDS: usize = 32;
 /// The most boots whose times are remembered.
 pub(crate) const MAX_BOOTS: usize = 16;
 
@@ -112,6 +114,11 @@ impl NodeMemory {
             // The node is taken as it is now.
             self.facts.ports.retain(|port| port.gone_since.is_none());
             self.facts.memory = None;
+            self.facts.disks = LearnedDisks::default();
+        }
+        if check == CheckKind::InfinibandRate.name() {
+            let named = |port: &&mut PortMemory| instance.is_none_or(|name| name == port.name);
+            self.facts.ports.iter_mut().filter(named).for_each(|port| port.rate = 0.0);
         }
         let before = self.checks.len();
         self.checks.retain(|entry| {
@@ -182,6 +189,8 @@ pub(crate) struct NodeFacts {
     pub(crate) boots: Boots,
     /// How much memory the node had.
     pub(crate) memory: Option<LearnedMemory>,
+    /// Which NVMe disks the node had.
+    pub(crate) disks: LearnedDisks,
     /// How the node and its GPUs were last compared with their peers, and when.
     pub(crate) compared: Vec<PeerComparison>,
     pub(crate) compared_at: Option<Timestamp>,
@@ -207,6 +216,10 @@ pub(crate) struct PortMemory {
     pub(crate) flaps: Vec<Timestamp>,
     /// Since when it is not there.
     pub(crate) gone_since: Option<Timestamp>,
+    /// The highest rate at which it ran, in bytes per second; 0 where none is known.
+    pub(crate) rate: f64,
+    /// Since when it runs slower.
+    pub(crate) slower_since: Option<Timestamp>,
 }
 
 /// The boots of a node that were seen.
@@ -228,6 +241,16 @@ pub(crate) struct LearnedMemory {
     /// Since when it has less.
     #[serde(default)]
     pub(crate) less_since: Option<Timestamp>,
+}
+
+/// Which disks a node had, by what they are: names change from boot to boot.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct LearnedDisks {
+    /// Each kind with how many there were; at most [`MAX_DISK_KINDS`].
+    pub(crate) kinds: Vec<(String, u32)>,
+    /// Since when there are fewer of any.
+    pub(crate) fewer_since: Option<Timestamp>,
 }
 
 /// How a node or one of its GPUs compares with its peers: what the check for stragglers is

@@ -56,7 +56,7 @@ pub(super) fn ports(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<
             port.see(state >= ACTIVE, input);
         }
         link(input, port, state, judge);
-        rate(input, name, state, judge);
+        rate(input, port, state, judge);
         errors(input, facts, name, judge);
     }
     gone(input, &facts.ports, judge);
@@ -83,6 +83,20 @@ fn recognise(input: &Input<'_>, states: &[(&str, f64)], ports: &mut Vec<PortMemo
 }
 
 impl PortMemory {
+    /// What it does for a week is what it does.
+    fn learn_rate(&mut self, rate: f64, input: &Input<'_>) {
+        if rate >= self.rate * RATE_TOLERANCE {
+            self.rate = self.rate.max(rate);
+            self.slower_since = None;
+            return;
+        }
+        let since = self.slower_since.map_or(input.at, |since| since.min(input.at));
+        self.slower_since = Some(since);
+        if input.at.since(since) > input.policy.hardware.missed_for {
+            (self.rate, self.slower_since) = (rate, None);
+        }
+    }
+
     fn see(&mut self, active: bool, input: &Input<'_>) {
         let policy = &input.policy.hardware;
         if !active {
@@ -167,37 +181,51 @@ pub(super) fn is_settling(input: &Input<'_>) -> bool {
     input.frame.get(metric::UPTIME).is_some_and(|uptime| uptime < settle)
 }
 
-fn rate(input: &Input<'_>, name: &str, state: f64, judge: &mut Judge<'_>) {
+/// As fast as its peers, and as it was itself.
+fn rate(input: &Input<'_>, port: &mut PortMemory, state: f64, judge: &mut Judge<'_>) {
+    let kind = CheckKind::InfinibandRate;
     if state < ACTIVE {
-        let kind = CheckKind::InfinibandRate;
-        if judge.remembers(kind, name)
-            && let Some(slot) = judge.open_instance(kind, name, ProbeSlot::INFINIBAND, NO_GPU)
+        if judge.remembers(kind, &port.name)
+            && let Some(slot) = judge.open_instance(kind, &port.name, ProbeSlot::INFINIBAND, NO_GPU)
         {
             // That it is down is told already.
             judge.retire(slot);
         }
         return;
     }
-    let get = |metric| input.frame.get_instance(metric, name);
-    let (Some(rate), Some(peers)) =
-        (get(metric::INFINIBAND_RATE), get(metric::INFINIBAND_PEERS_RATE))
-    else {
-        return;
-    };
-    let kind = CheckKind::InfinibandRate;
+    let get = |metric| input.frame.get_instance(metric, &port.name);
+    let peers = get(metric::INFINIBAND_PEERS_RATE);
+    let Some(rate) = get(metric::INFINIBAND_RATE) else { return };
+    port.learn_rate(rate, input);
+    let name = &*port.name;
     let Some(slot) = judge.open_instance(kind, name, ProbeSlot::INFINIBAND, NO_GPU) else { return };
-    if rate >= peers * RATE_TOLERANCE {
-        judge.close(slot, Answer::healthy("as fast as its peers"));
-        return;
-    }
     let gigabits = |rate: f64| format!("{} Gb/s", text::number(rate / 125e6, Unit::Count));
-    let (rate, peers) = (gigabits(rate), gigabits(peers));
-    let answer = Answer::finding(
-        Status::Degraded,
-        format!("port {name} runs at {rate} where its peers run at {peers}"),
-    )
-    .advice("reset the port; if it comes up as slow, replace the cable or the transceiver")
-    .evidence("infiniband_rate_bytes_per_second", rate, Some(peers));
+    let is_slower = |than: &f64| rate < than * RATE_TOLERANCE;
+    let (message, limit) = match (peers.filter(is_slower), Some(port.rate).filter(is_slower)) {
+        (Some(peers), _) => (
+            format!(
+                "port {name} runs at {} where its peers run at {}",
+                gigabits(rate),
+                gigabits(peers)
+            ),
+            peers,
+        ),
+        (None, Some(before)) => (
+            format!(
+                "port {name} runs at {} and ran at {} before",
+                gigabits(rate),
+                gigabits(before)
+            ),
+            before,
+        ),
+        (None, None) => {
+            judge.close(slot, Answer::healthy("as fast as its peers, and as before"));
+            return;
+        }
+    };
+    let answer = Answer::finding(Status::Degraded, message)
+        .advice("reset the port; if it comes up as slow, replace the cable or the transceiver")
+        .evidence("infiniband_rate_bytes_per_second", gigabits(rate), Some(gigabits(limit)));
     judge.close(slot, answer);
 }
 

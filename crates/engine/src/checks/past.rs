@@ -3,10 +3,11 @@
 use sickbay_model::catalogue as metric;
 use sickbay_model::{Status, Unit};
 
+use super::infiniband::is_settling;
 use crate::checks::CheckKind;
 use crate::input::{Input, ProbeSlot};
 use crate::judge::{Answer, Judge, NO_GPU};
-use crate::memory::{LearnedMemory, MAX_BOOTS, NodeFacts};
+use crate::memory::{LearnedDisks, LearnedMemory, MAX_BOOTS, MAX_DISK_KINDS, NodeFacts};
 use crate::text;
 
 /// A boot that was seen. Whether it was planned nobody says; several in an hour never are.
@@ -96,6 +97,70 @@ pub(super) fn memory(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge
     .advice("a module has failed or is not seated (dmidecode -t memory, ipmitool sel)")
     .evidence("memory_total_bytes", now, Some(before));
     judge.close(slot, answer);
+}
+
+/// Fewer NVMe disks of a kind than there were. A virtual machine's come and go, and so do disks on
+/// other buses; where a model is not told, a disk cannot be known again.
+pub(super) fn disks(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<'_>) {
+    let probe = input.probes.at(ProbeSlot::DISK);
+    let is_told = probe.answered() || !probe.applies();
+    if !is_told || !is_metal(&input.inventory.host.virtualization) {
+        return;
+    }
+    let kinds = disk_kinds(input);
+    let known = &mut facts.disks;
+    let now = |kind: &str| kinds.iter().find(|(it, _)| it == kind).map_or(0, |(_, count)| *count);
+    let lost: Vec<_> = known
+        .kinds
+        .iter()
+        .filter(|(kind, before)| now(kind) < *before)
+        .map(|(kind, before)| format!("{} of {before} {kind}", before - now(kind)))
+        .collect();
+    let since = known.fewer_since.map_or(input.at, |since| since.min(input.at));
+    let (check, name) = (CheckKind::HardwareChanged, "disks");
+    if lost.is_empty() || input.at.since(since) > input.policy.hardware.missed_for {
+        *known = LearnedDisks { kinds, fewer_since: None };
+        if judge.remembers(check, name)
+            && let Some(slot) = judge.open_always(check, name, ProbeSlot::HOST, NO_GPU)
+        {
+            judge.close(slot, Answer::healthy("it has as many disks as before"));
+        }
+        return;
+    }
+    known.fewer_since = Some(since);
+    if is_settling(input) && !judge.remembers(check, name) {
+        return;
+    }
+    let feed = if probe.answered() { ProbeSlot::DISK } else { ProbeSlot::HOST };
+    let Some(slot) = judge.open_always(check, name, feed, NO_GPU) else { return };
+    let answer = Answer::finding(
+        Status::Unhealthy,
+        format!("NVMe disks were there and are gone: {}", lost.join(", ")),
+    )
+    .advice("compare with nvme list and lspci; look for nvme lines in dmesg; reseat or replace the disk")
+    .evidence("gone", lost.join(", "), Some("none".to_owned()));
+    judge.close(slot, answer);
+}
+
+/// The NVMe disks that there are, by model and size.
+fn disk_kinds(input: &Input<'_>) -> Vec<(String, u32)> {
+    let mut kinds: Vec<(String, u32)> = Vec::new();
+    let disks = input.inventory.disks.iter();
+    for disk in disks.filter(|disk| disk.name.starts_with("nvme") && !disk.model.is_empty()) {
+        // Volumes of a cloud are attached and detached at will, also to a machine of its own.
+        if disk.model.starts_with("Amazon Elastic Block Store") {
+            continue;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "for reading")]
+        let size = text::number(disk.size_bytes as f64, Unit::Bytes);
+        let kind = format!("{} ({size})", disk.model);
+        if let Some((_, count)) = kinds.iter_mut().find(|(it, _)| *it == kind) {
+            *count = count.saturating_add(1);
+        } else if kinds.len() < MAX_DISK_KINDS {
+            kinds.push((kind, 1));
+        }
+    }
+    kinds
 }
 
 /// Whether it is a machine of its own.

@@ -419,3 +419,62 @@ fn counts_of_pcie_errors_begin_anew_with_a_boot_and_a_device_that_is_gone_is_for
     assert!(find(&verdict, "pcie_errors", NIC).is_none());
     assert!(find(&verdict, "pcie_link", NIC).is_none());
 }
+
+#[test]
+fn a_port_slower_than_it_was_is_degraded() {
+    let mut story = with_ports(1);
+    story.node.readings.retain(|(metric, _), _| *metric != metric::INFINIBAND_PEERS_RATE);
+    let rate = |verdict: &Assessment| confirmed(verdict, "infiniband_rate", "mlx5_0/1");
+    assert_eq!(rate(&story.steps(4)), Status::Healthy);
+    story.node.set_of(metric::INFINIBAND_RATE, "mlx5_0/1", RATE / 4.0);
+    assert_eq!(rate(&story.steps(4)), Status::Degraded);
+    let stored = serde_json::to_string(&story.memory).expect("serialises");
+    story.memory = serde_json::from_str(&stored).expect("reads");
+    assert_eq!(rate(&story.steps(4)), Status::Degraded, "across a restart of the monitor");
+    story.memory.forget_check("infiniband_rate", Some("mlx5_0/1"));
+    assert_eq!(rate(&story.steps(4)), Status::Healthy, "it is meant to be so");
+}
+
+fn disk(story: &mut Story, name: &str, model: &str) {
+    story.node.inventory.disks.push(sickbay_model::BlockDevice {
+        name: name.to_owned(),
+        model: model.to_owned(),
+        size_bytes: 3_840_755_982_336,
+        rotational: false,
+    });
+}
+
+#[test]
+fn an_nvme_disk_that_was_there_is_missed() {
+    const MODEL: &str = "SAMSUNG MZQL23T8HCLS";
+    let disks = |verdict: &Assessment| confirmed(verdict, "hardware_changed", "disks");
+    let mut story = with_ports(0);
+    story.node.inventory.disks.clear();
+    for name in ["nvme0n1", "nvme1n1"] {
+        disk(&mut story, name, MODEL);
+    }
+    disk(&mut story, "sdx", "USB stick");
+    disk(&mut story, "nvme2n1", "Amazon Elastic Block Store");
+    assert_eq!(disks(&story.steps(3)), Status::Healthy);
+    story.node.inventory.disks.retain(|disk| !["sdx", "nvme2n1"].contains(&&*disk.name));
+    assert_eq!(disks(&story.steps(4)), Status::Healthy, "these come and go");
+    // Names change with a boot.
+    for disk in story.node.inventory.disks.iter_mut().filter(|disk| disk.name == "nvme1n1") {
+        "nvme5n1".clone_into(&mut disk.name);
+    }
+    assert_eq!(disks(&story.steps(4)), Status::Healthy);
+    story.node.inventory.disks.retain(|disk| disk.name != "nvme0n1");
+    reboot(&mut story, "b1", 30.0);
+    assert_eq!(disks(&story.steps(4)), Status::Healthy, "parts come up");
+    story.node.set(metric::UPTIME, 400.0);
+    let verdict = story.steps(4);
+    assert_eq!(disks(&verdict), Status::Unhealthy);
+    let message = &find(&verdict, "hardware_changed", "disks").expect("there").message;
+    assert!(message.contains("1 of 2 SAMSUNG"), "{message}");
+    disk(&mut story, "nvme0n1", MODEL);
+    assert_eq!(disks(&story.steps(4)), Status::Healthy, "it is back");
+    story.node.inventory.disks.clear();
+    assert_eq!(disks(&story.steps(4)), Status::Unhealthy);
+    story.memory.forget_check("hardware_changed", None);
+    assert_eq!(disks(&story.steps(4)), Status::Healthy, "they were taken out on purpose");
+}
