@@ -20,6 +20,7 @@ mod gpu;
 mod gpu_errors;
 mod gpu_growth;
 mod gpu_presence;
+mod growth;
 mod infiniband;
 mod kernel_faults;
 mod memory;

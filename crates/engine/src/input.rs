@@ -301,6 +301,19 @@ impl<'a> Input<'a> {
     }
 }
 
+impl Input<'_> {
+    /// Whether the node was booted so lately that links and drivers may still come up.
+    pub(crate) fn is_settling(&self) -> bool {
+        let settle = self.policy.hardware.boot_settle.as_secs_f64();
+        self.frame.get(metric::UPTIME).is_some_and(|uptime| uptime < settle)
+    }
+
+    /// Whether it is a machine of its own, and no virtual one.
+    pub(crate) fn is_metal(&self) -> bool {
+        matches!(&*self.inventory.host.virtualization, "" | "none")
+    }
+}
+
 macro_rules! gpu_metrics {
     ($( $variant:ident = $metric:ident; )*) => {
         /// The GPU readings that checks look at: a column of the table each.

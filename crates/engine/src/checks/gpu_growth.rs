@@ -4,8 +4,9 @@ use sickbay_model::catalogue as metric;
 use sickbay_model::{MetricId, Status, Unit};
 
 use super::gpu::Card;
+use super::growth;
 use crate::checks::CheckKind;
-use crate::growth::{Grown, Growths, Look};
+use crate::growth::{Grown, Growths};
 use crate::input::{GpuColumn, Input, parse_index};
 use crate::judge::{Answer, Judge};
 use crate::memory::GpuMemory;
@@ -54,10 +55,8 @@ pub(super) fn errors(
     memory: Option<&mut GpuMemory>,
     judge: &mut Judge<'_>,
 ) {
-    let window = input.policy.hardware.error_window;
-    let mut grown = |metric, value, parts| {
-        growths.look(Look { metric, instance: card.name, value, parts, at: input.at, window })
-    };
+    let mut grown =
+        |metric, value, parts| growth::of(input, growths, metric, card.name, value, parts);
     if let Some(count) = card.get(GpuColumn::EccCorrected) {
         ecc(input, card, grown(metric::GPU_ECC_CORRECTED_VOLATILE, count, 1), judge);
     }
@@ -73,7 +72,7 @@ pub(super) fn errors(
 
 fn ecc(input: &Input<'_>, card: &Card<'_, '_>, grown: Grown, judge: &mut Judge<'_>) {
     let Some(slot) = card.open(judge, CheckKind::GpuEccCorrected) else { return };
-    let answer = steady(input, grown, "gpu_ecc_corrected_volatile_total", |count, window| {
+    let answer = growth::steady(input, grown, "gpu_ecc_corrected_volatile_total", |count, window| {
         format!("ECC of {} corrected {count} memory errors within {window}", card.label())
     })
     .map(|answer| answer.advice("run the memory diagnostics (dcgmi diag -r 3) at the next drain; if it goes on, have the card replaced"));
@@ -85,29 +84,11 @@ fn ecc(input: &Input<'_>, card: &Card<'_, '_>, grown: Grown, judge: &mut Judge<'
 
 fn nvlink(input: &Input<'_>, card: &Card<'_, '_>, grown: Grown, judge: &mut Judge<'_>) {
     let Some(slot) = card.open(judge, CheckKind::GpuNvlinkErrors) else { return };
-    let answer = steady(input, grown, "nvlink_errors_total", |count, window| {
+    let answer = growth::steady(input, grown, "nvlink_errors_total", |count, window| {
         format!("the NVLinks of {} made {count} errors within {window}", card.label())
     })
     .map(|answer| answer.advice("see which link it is (nvidia-smi nvlink -e); drain and reset the GPUs; if it goes on, check the bridge or the board"));
     judge.close(slot, answer.unwrap_or_else(|| Answer::healthy("its NVLinks make no errors")));
-}
-
-/// A finding of errors that came in number.
-fn steady(
-    input: &Input<'_>,
-    grown: Grown,
-    what: &'static str,
-    message: impl FnOnce(&str, &str) -> String,
-) -> Option<Answer> {
-    let policy = &input.policy.hardware;
-    if !grown.is_steady(policy) {
-        return None;
-    }
-    let count = text::number(grown.by, Unit::Count);
-    let message = message(&count, &text::duration(policy.error_window));
-    let limit = text::number(policy.error_growth, Unit::Count);
-    let answer = Answer::finding(Status::Degraded, message).proof();
-    Some(answer.evidence(what, format!("+{count}"), Some(limit)))
 }
 
 /// Packets that are sent again, held against what a link of this speed and width may.

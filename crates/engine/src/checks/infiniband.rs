@@ -6,8 +6,9 @@
 use sickbay_model::catalogue as metric;
 use sickbay_model::{MetricId, Status, Timestamp, Unit};
 
+use super::growth;
 use crate::checks::CheckKind;
-use crate::growth::{Grown, Look};
+use crate::growth::Grown;
 use crate::input::{Input, ProbeSlot};
 use crate::judge::{Answer, Judge, NO_GPU};
 use crate::memory::{MAX_PORTS, NodeFacts, PortMemory};
@@ -124,7 +125,7 @@ fn link(input: &Input<'_>, port: &PortMemory, state: f64, judge: &mut Judge<'_>)
     if state < ACTIVE && port.was_active {
         let down = port.down_since.map_or(std::time::Duration::ZERO, |at| input.at.since(at));
         let is_long = down >= policy.port_down;
-        if !is_long && is_settling(input) {
+        if !is_long && input.is_settling() {
             judge.close(slot, Answer::healthy("the node has just booted; links come up"));
             return;
         }
@@ -175,12 +176,6 @@ fn physical_state(number: f64) -> &'static str {
     }
 }
 
-/// Whether the node was booted so lately that links and drivers may still come up.
-pub(super) fn is_settling(input: &Input<'_>) -> bool {
-    let settle = input.policy.hardware.boot_settle.as_secs_f64();
-    input.frame.get(metric::UPTIME).is_some_and(|uptime| uptime < settle)
-}
-
 /// As fast as its peers, and as it was itself.
 fn rate(input: &Input<'_>, port: &mut PortMemory, state: f64, judge: &mut Judge<'_>) {
     let kind = CheckKind::InfinibandRate;
@@ -229,49 +224,36 @@ fn rate(input: &Input<'_>, port: &mut PortMemory, state: f64, judge: &mut Judge<
     judge.close(slot, answer);
 }
 
-/// Growth of a counter of a port; none where it is not told. While parts settle after a boot nothing
-/// grows.
-fn grown(input: &Input<'_>, facts: &mut NodeFacts, counter: MetricId, name: &str) -> Option<Grown> {
-    let value = input.frame.get_instance(counter, name)?;
-    if is_settling(input) {
-        facts.growths.begin_anew_with(counter, name);
-    }
-    let window = input.policy.hardware.error_window;
-    let look = Look { metric: counter, instance: name, value, parts: 1, at: input.at, window };
-    Some(facts.growths.look(look))
-}
-
 fn errors(input: &Input<'_>, facts: &mut NodeFacts, name: &str, judge: &mut Judge<'_>) {
-    let serious = SERIOUS.map(|(counter, ..)| grown(input, facts, counter, name));
-    let symbols = grown(input, facts, metric::INFINIBAND_SYMBOL_ERRORS, name);
+    let serious =
+        SERIOUS.map(|(counter, ..)| growth::settled(input, &mut facts.growths, counter, name));
+    let symbols =
+        growth::settled(input, &mut facts.growths, metric::INFINIBAND_SYMBOL_ERRORS, name);
     if symbols.is_none() && serious.iter().all(Option::is_none) {
         return;
     }
     let kind = CheckKind::InfinibandErrors;
     let Some(slot) = judge.open_instance(kind, name, ProbeSlot::INFINIBAND, NO_GPU) else { return };
-    let policy = &input.policy.hardware;
-    let window = text::duration(policy.error_window);
+    let window = text::duration(input.policy.hardware.error_window);
     let told = SERIOUS.iter().zip(serious);
     let told: Vec<_> = told
         .filter_map(|((_, what, says), grown)| Some((*what, *says, grown?.by)))
         .filter(|(.., by)| *by > 0.0)
         .collect();
-    let mut answer = match (told.first(), symbols) {
-        (Some((_, says, _)), _) => Answer::finding(
+    let steady = |symbols: Grown| {
+        growth::steady(input, symbols, "infiniband_symbol_errors_total", |count, window| {
+            format!("port {name} had {count} symbol errors within {window}")
+        })
+    };
+    let mut answer = match told.first() {
+        Some((_, says, _)) => Answer::finding(
             Status::Unhealthy,
             format!("port {name} {says}, within the last {window}"),
         )
         .proof(),
-        (None, Some(symbols)) if symbols.is_steady(policy) => {
-            let count = text::number(symbols.by, Unit::Count);
-            let message = format!("port {name} had {count} symbol errors within {window}");
-            Answer::finding(Status::Degraded, message).proof().evidence(
-                "infiniband_symbol_errors_total",
-                format!("+{count}"),
-                Some(text::number(policy.error_growth, Unit::Count)),
-            )
-        }
-        _ => Answer::healthy("its error counters stand still"),
+        None => symbols
+            .and_then(steady)
+            .unwrap_or_else(|| Answer::healthy("its error counters stand still")),
     };
     for (what, _, by) in told {
         let by = text::number(by, Unit::Count);
@@ -299,7 +281,7 @@ fn gone(input: &Input<'_>, ports: &[PortMemory], judge: &mut Judge<'_>) {
             }
             continue;
         };
-        if is_settling(input) && !judge.remembers(kind, adapter) {
+        if input.is_settling() && !judge.remembers(kind, adapter) {
             continue;
         }
         if let Some(slot) = judge.open_always(kind, adapter, feed, NO_GPU) {

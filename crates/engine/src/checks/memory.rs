@@ -3,8 +3,8 @@
 use sickbay_model::catalogue as metric;
 use sickbay_model::{MetricId, Status, Unit};
 
+use super::growth;
 use crate::checks::CheckKind;
-use crate::growth::Look;
 use crate::input::{Input, Job, ProbeSlot};
 use crate::judge::{Answer, Judge};
 use crate::memory::NodeFacts;
@@ -107,41 +107,34 @@ pub(super) fn swap(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Judge<
 /// Memory errors that could not be corrected since boot: proof of bad memory. Those that were are
 /// what ECC is for, unless they come in number.
 pub(super) fn hardware_errors(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<'_>) {
-    let policy = &input.policy.hardware;
-    let corrected = input.frame.get(metric::MEMORY_ERRORS_CORRECTED).map(|value| {
-        facts.growths.look(Look {
-            metric: metric::MEMORY_ERRORS_CORRECTED,
-            instance: "",
-            value,
-            parts: 1,
-            at: input.at,
-            window: policy.error_window,
-        })
+    let corrected = input.frame.get(metric::MEMORY_ERRORS_CORRECTED);
+    let corrected = corrected.map(|count| {
+        growth::of(input, &mut facts.growths, metric::MEMORY_ERRORS_CORRECTED, "", count, 1)
     });
     let Some(errors) = input.frame.get(metric::MEMORY_ERRORS_UNCORRECTED) else { return };
     let Some(slot) = judge.open(CheckKind::MemoryErrors) else { return };
-    let count = text::number(errors, Unit::Count);
-    let answer = if errors > 0.0 {
-        Answer::finding(
+    if errors > 0.0 {
+        let count = text::number(errors, Unit::Count);
+        let answer = Answer::finding(
             Status::Unhealthy,
             format!("{count} memory errors since boot could not be corrected"),
         )
         .proof()
         .advice("drain the node, find the module (edac-util, ipmitool sel) and replace it")
-        .evidence("memory_errors_uncorrected_total", count, Some("0".to_owned()))
-    } else if let Some(grown) = corrected.filter(|grown| grown.is_steady(policy)) {
-        let count = text::number(grown.by, Unit::Count);
-        let window = text::duration(policy.error_window);
-        let limit = text::number(policy.error_growth, Unit::Count);
-        Answer::finding(
-            Status::Degraded,
-            format!("{count} memory errors were corrected within {window}"),
-        )
-        .proof()
-        .advice("find the module (edac-util, ipmitool sel) and replace it at the next drain")
-        .evidence("memory_errors_corrected_total", format!("+{count}"), Some(limit))
-    } else {
-        Answer::healthy("no uncorrected memory errors since boot")
+        .evidence("memory_errors_uncorrected_total", count, Some("0".to_owned()));
+        judge.close(slot, answer);
+        return;
+    }
+    let steady = |grown| {
+        let what = "memory_errors_corrected_total";
+        let answer = growth::steady(input, grown, what, |count, window| {
+            format!("{count} memory errors were corrected within {window}")
+        })?;
+        let advice = "find the module (edac-util, ipmitool sel) and replace it at the next drain";
+        Some(answer.advice(advice))
     };
+    let answer = corrected
+        .and_then(steady)
+        .unwrap_or_else(|| Answer::healthy("no uncorrected memory errors since boot"));
     judge.close(slot, answer);
 }

@@ -3,7 +3,6 @@
 use sickbay_model::catalogue as metric;
 use sickbay_model::{Status, Unit};
 
-use super::infiniband::is_settling;
 use crate::checks::CheckKind;
 use crate::input::{Input, ProbeSlot};
 use crate::judge::{Answer, Judge, NO_GPU};
@@ -62,7 +61,7 @@ pub(super) fn reboots(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judg
 /// where it is said what is expected that is judged instead.
 pub(super) fn memory(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<'_>) {
     let host = &input.inventory.host;
-    let is_asked = facts.expected.memory_bytes.is_none() && is_metal(&host.virtualization);
+    let is_asked = facts.expected.memory_bytes.is_none() && input.is_metal();
     let total = input.frame.get(metric::MEMORY_TOTAL).filter(|total| *total > 0.0);
     let (Some(total), false) = (total.filter(|_| is_asked), host.boot_id.is_empty()) else {
         return;
@@ -104,7 +103,7 @@ pub(super) fn memory(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge
 pub(super) fn disks(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<'_>) {
     let probe = input.probes.at(ProbeSlot::DISK);
     let is_told = probe.answered() || !probe.applies();
-    if !is_told || !is_metal(&input.inventory.host.virtualization) {
+    if !is_told || !input.is_metal() {
         return;
     }
     let kinds = disk_kinds(input);
@@ -128,7 +127,7 @@ pub(super) fn disks(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<
         return;
     }
     known.fewer_since = Some(since);
-    if is_settling(input) && !judge.remembers(check, name) {
+    if input.is_settling() && !judge.remembers(check, name) {
         return;
     }
     let feed = if probe.answered() { ProbeSlot::DISK } else { ProbeSlot::HOST };
@@ -161,9 +160,4 @@ fn disk_kinds(input: &Input<'_>) -> Vec<(String, u32)> {
         }
     }
     kinds
-}
-
-/// Whether it is a machine of its own.
-pub(super) fn is_metal(virtualization: &str) -> bool {
-    virtualization.is_empty() || virtualization == "none"
 }

@@ -6,10 +6,9 @@
 use sickbay_model::catalogue as metric;
 use sickbay_model::{MetricId, Status, Unit};
 
-use super::infiniband::is_settling;
-use super::past::is_metal;
+use super::growth;
 use crate::checks::CheckKind;
-use crate::growth::{Grown, Look};
+use crate::growth::Grown;
 use crate::input::{Input, ProbeSlot};
 use crate::judge::{Answer, Judge, NO_GPU};
 use crate::memory::{MAX_PCI_DEVICES, NodeFacts};
@@ -26,7 +25,7 @@ const FATAL: (MetricId, &str) = (metric::PCIE_ERRORS_FATAL, "pcie_errors_fatal_t
 /// Every device.
 pub(super) fn devices(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<'_>) {
     let probe = input.probes.at(ProbeSlot::PCIE);
-    if !probe.answered() || !is_metal(&input.inventory.host.virtualization) {
+    if !probe.answered() || !input.is_metal() {
         return;
     }
     let mut there: Vec<&str> = Vec::new();
@@ -88,25 +87,9 @@ fn link(input: &Input<'_>, address: &str, judge: &mut Judge<'_>) {
     judge.close(slot, answer);
 }
 
-fn grown(
-    input: &Input<'_>,
-    facts: &mut NodeFacts,
-    counter: MetricId,
-    address: &str,
-) -> Option<Grown> {
-    let value = input.frame.get_instance(counter, address)?;
-    // Drivers probe what their devices cannot do while they load.
-    if is_settling(input) {
-        facts.growths.begin_anew_with(counter, address);
-    }
-    let window = input.policy.hardware.error_window;
-    let look = Look { metric: counter, instance: address, value, parts: 1, at: input.at, window };
-    Some(facts.growths.look(look))
-}
-
 fn errors(input: &Input<'_>, facts: &mut NodeFacts, address: &str, judge: &mut Judge<'_>) {
-    let [corrected, nonfatal, fatal] =
-        [CORRECTED, NONFATAL, FATAL].map(|(counter, _)| grown(input, facts, counter, address));
+    let [corrected, nonfatal, fatal] = [CORRECTED, NONFATAL, FATAL]
+        .map(|(counter, _)| growth::settled(input, &mut facts.growths, counter, address));
     if [corrected, nonfatal, fatal].iter().all(Option::is_none) {
         return;
     }
