@@ -1,6 +1,6 @@
 //! One file with everything: a tar archive, compressed with Zstandard.
 //!
-//! What must hold: every text in it went through [`crate::remove_secrets`]; names in it are ours; it
+//! What must hold: every text in it went through [`secrets::remove`]; names in it are ours; it
 //! is written whole or not at all by who takes the bytes.
 
 use std::fmt;

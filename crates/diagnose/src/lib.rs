@@ -19,25 +19,7 @@ pub use bundle::{Bundle, BundleError, Manifest, Packed};
 pub use outcome::{Outcome, Test, outcomes};
 pub use program::line;
 pub use question::{Group, Level, QUESTIONS, Question, longest};
-pub use secrets::remove as remove_secrets;
 pub use transcript::{End, Part, Transcript};
-
-/// For the fuzz targets: whatever a machine may send.
-#[doc(hidden)]
-pub mod fuzzing {
-    /// A program's output, cut into parts and judged.
-    pub fn transcript(bytes: &[u8]) {
-        let mut transcript = super::Transcript::new("0");
-        for piece in bytes.chunks(97) {
-            let _ = transcript.feed(piece);
-        }
-        let parts = transcript.finish();
-        let _ = super::outcomes(&parts);
-        for part in &parts {
-            let _ = super::remove_secrets(&String::from_utf8_lossy(&part.content));
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! The program that asks the questions of a level.
 
-use sickbay_collect::remote::{packed_line, quoted};
+use sickbay_collect::remote::{LIMITED, packed_line, quoted};
 
 use crate::question::{Level, QUESTIONS};
 
@@ -10,7 +10,6 @@ const SOURCE: &str = include_str!("program.sh");
 /// input. `nonce` marks its own lines among those of the commands: letters and digits.
 #[must_use]
 pub fn line(level: Level, nonce: &str) -> Vec<u8> {
-    let nonce: String = nonce.chars().filter(char::is_ascii_alphanumeric).collect();
     let mut questions = String::new();
     for question in QUESTIONS.iter().filter(|question| question.level <= level) {
         let words = [
@@ -27,5 +26,12 @@ pub fn line(level: Level, nonce: &str) -> Vec<u8> {
         }
         questions.push('\n');
     }
-    packed_line(&SOURCE.replace("@NONCE@", &nonce).replace("@QUESTIONS@", &questions))
+    asking(&questions, nonce)
+}
+
+/// The program that runs these lines of its own.
+pub(crate) fn asking(questions: &str, nonce: &str) -> Vec<u8> {
+    let nonce: String = nonce.chars().filter(char::is_ascii_alphanumeric).collect();
+    let source = SOURCE.replace("@NONCE@", &nonce).replace("@LIMITED@", LIMITED);
+    packed_line(&source.replace("@QUESTIONS@", questions))
 }

@@ -11,8 +11,7 @@ unset -v p ENV BASH_ENV CDPATH GREP_OPTIONS
 exec 3<&0 </dev/null 2>/dev/null
 cd / || exit 1
 n=@NONCE@
-late=
-j=
+late= j= quiet=
 
 # Its own group of processes, where there is a command for that: else only the shell is killed.
 S= G=
@@ -24,30 +23,7 @@ say() {
 printf '\n\036%s %s\n' "$n" "$*" || exit 1
 }
 
-# Runs a command for at most so many seconds; 124 when it was late. The clock is waited for, and
-# whoever waits for the command ends the clock: one that cannot be killed is left alone.
-limited() {
-sleep "$1" 3<&- >/dev/null &
-z=$!
-(
-trap 'kill -9 "$G$k"; exit' TERM
-$S /bin/sh -c "$2" 2>&1 &
-k=$!
-wait "$k"
-r=$?
-kill -9 "$z"
-exit "$r"
-) 3<&- &
-j=$!
-wait "$z"
-if [ $? -gt 128 ]; then
-wait "$j"
-return
-fi
-kill "$j"
-wait "$j"
-return 124
-}
+@LIMITED@
 
 ask() {
 say begin "$1"
@@ -59,7 +35,7 @@ if [ -n "$3" ] && ! command -v "$3" >/dev/null; then
 say end absent
 return
 fi
-limited "$4" "$5"
+limited "$4" $S /bin/sh -c "$5"
 r=$?
 if [ "$r" = 124 ]; then
 late="$late $2"

@@ -63,7 +63,7 @@ static SHAPES: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 
 /// The text without secrets, and how many there were.
 #[must_use]
-pub fn remove(text: &str) -> (Cow<'_, str>, usize) {
+pub(crate) fn remove(text: &str) -> (Cow<'_, str>, usize) {
     let mut removed = 0;
     let mut clean = String::new();
     let mut copied = 0;

@@ -19,7 +19,6 @@ mod shared;
 pub use shared::Ssh;
 
 mod once;
-pub use once::Closed;
 
 mod discover;
 pub use discover::{DiscoveredHost, discover};

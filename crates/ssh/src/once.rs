@@ -8,22 +8,14 @@ use sickbay_collect::remote::BOOTSTRAP;
 use sickbay_model::{ProbeError, SshTarget};
 
 use crate::inbox::{End, MAX_WAITING_BYTES};
-use crate::session::Session;
+use crate::shared::Way;
 use crate::{Ssh, trouble};
-
-/// How a program ended that closed its output.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Closed {
-    /// Its exit status, if the other side told it.
-    pub status: Option<u32>,
-    /// The beginning of what it wrote to its error output, made printable.
-    pub errors: String,
-}
 
 impl Ssh {
     /// Runs a program of ours on a machine and gives what it writes to `take`, until that breaks or
     /// the program closes its output. `line` is what [`BOOTSTRAP`] reads; its input stays open until
-    /// then. No deadline of its own, but for opening the session.
+    /// then. Returns the beginning of its error output, made printable, where it ended by itself. No
+    /// deadline of its own, but for opening the session.
     ///
     /// # Errors
     /// No session opens, the machine executes nothing for us, the session is lost, or more came at
@@ -33,13 +25,8 @@ impl Ssh {
         target: &SshTarget,
         line: &[u8],
         mut take: impl FnMut(&[u8]) -> ControlFlow<()>,
-    ) -> Result<Option<Closed>, ProbeError> {
-        let shared = self.shared();
-        let prepared = shared.prepare(target).await?;
-        let through = shared.through(&prepared.jumps).await?;
-        let via = through.as_ref().map(|through| through.session.clone());
-        let who = prepared.target.hop.address();
-        let session = Session::open(&prepared.target, via, shared, &mut None).await?;
+    ) -> Result<String, ProbeError> {
+        let Way { session, who, .. } = &self.shared().open(target, &mut None).await?;
         let refused = |error: russh::Error| match session.is_alive() {
             true => trouble::failed(format!("{who} opens no channel for us: {error}")),
             false => session.lost(),
@@ -48,7 +35,7 @@ impl Ssh {
         opened.send(line).await.map_err(refused)?;
         let ended = loop {
             match opened.inbox.next().await {
-                Ok(bytes) if take(&bytes).is_break() => break Ok(None),
+                Ok(bytes) if take(&bytes).is_break() => break Ok(String::new()),
                 Ok(_) => {}
                 Err(End::Lost) => break Err(session.lost()),
                 Err(End::Flooded) => {
@@ -59,8 +46,7 @@ impl Ssh {
                     break Err(trouble::denied(format!("{who} does not let us execute commands")));
                 }
                 Err(End::Closed) => {
-                    let (errors, status) = opened.inbox.last_words();
-                    break Ok(Some(Closed { status, errors: trouble::printable(&errors) }));
+                    break Ok(trouble::printable(&opened.inbox.last_words().0));
                 }
             }
         };

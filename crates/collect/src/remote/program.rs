@@ -19,6 +19,10 @@ use crate::torch;
 /// As it is authored.
 const SOURCE: &str = include_str!("program.sh");
 
+/// The shell function that runs a command for a while, `limited SECONDS COMMAND…`, with the variables
+/// `quiet` and `G` set or empty.
+pub const LIMITED: &str = include_str!("limited.sh");
+
 /// What the kernel answers from memory, at every poll; below `/`.
 const FAST: [&str; 14] = [
     "proc/stat",
@@ -110,6 +114,7 @@ pub(super) fn packed(root: &str, life: u32, renew: u32) -> Vec<u8> {
         SKIPPED_BELOW.iter().filter(|prefix| **prefix != b"/dev/").map(|one| lossy(one)).collect();
     let passing: Vec<_> = PASSING.iter().map(|prefix| format!("{}*", lossy(prefix))).collect();
     for (name, value) in [
+        ("@LIMITED@", LIMITED.to_owned()),
         ("@ROOT@", quoted(root)),
         ("@FAST@", FAST.join(" ")),
         ("@LASTING@", LASTING.join(" ")),

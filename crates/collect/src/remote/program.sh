@@ -26,38 +26,7 @@ c=0
 [ -r proc/uptime ] && IFS=' .' read -r c c2 <proc/uptime
 }
 
-# Runs a command for at most so many seconds: 124 when it was late. Its errors go where its output
-# goes, unless "$quiet" says otherwise. The command is waited for by a shell of its own, which ends
-# the clock (for good: what a fresh process could catch, it may lose); one that cannot be killed is
-# left alone.
-limited() {
-limit=$1
-shift
-sleep "$limit" 3<&- >/dev/null &
-z=$!
-(
-trap 'kill -9 "$k"; exit' TERM
-if [ -n "$quiet" ]; then
-"$@" &
-else
-"$@" 2>&1 &
-fi
-k=$!
-wait "$k"
-r=$?
-kill -9 "$z"
-exit "$r"
-) 3<&- &
-j=$!
-wait "$z"
-if [ $? -gt 128 ]; then
-wait "$j"
-return
-fi
-kill "$j"
-wait "$j"
-return 124
-}
+@LIMITED@
 
 # A group of the host lane, unless an earlier one was late: one hang costs one wait.
 group() {
@@ -533,7 +502,7 @@ done
 }
 
 format=--format=csv,noheader,nounits
-O=$IFS F= E= B= L= T= quiet=
+O=$IFS F= E= B= L= T= G= quiet=
 # Shells that can read with a limit need nobody to end them.
 if echo | (read -r -t 1 c); then
 T=-t

@@ -6,7 +6,6 @@ use std::ops::ControlFlow;
 use std::process::Stdio;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use sickbay_collect::remote::BOOTSTRAP;
 use sickbay_diagnose::{Level as Depth, Part, QUESTIONS, Transcript, line};
 use sickbay_ssh::Ssh;
@@ -14,6 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::sweep::Target;
+use crate::cli::sweep_progress::bar;
 use crate::cli::{Context, Failure, exit_code, format, safe};
 use crate::config::Settings;
 
@@ -32,7 +32,8 @@ pub(super) async fn questions(
     let nonce = nonce();
     let program = line(depth, &nonce);
     let mut transcript = Transcript::new(&nonce);
-    let bar = bar(context, depth);
+    let asked = QUESTIONS.iter().filter(|question| question.level <= depth).count();
+    let bar = bar(context, asked, "{bar:30} {pos}/{len} questions  {wide_msg}");
     let take = |bytes: &[u8]| {
         let flow = transcript.feed(bytes);
         bar.set_position(transcript.ended() as u64);
@@ -45,7 +46,7 @@ pub(super) async fn questions(
             Some(ssh) => {
                 let shared = Ssh::new(settings.hub.ssh.clone());
                 match shared.run_program(ssh, &program, take).await {
-                    Ok(Some(closed)) if !closed.errors.is_empty() => Err(closed.errors),
+                    Ok(errors) if !errors.is_empty() => Err(errors),
                     Ok(_) => Ok(()),
                     Err(error) => Err(error.message),
                 }
@@ -80,15 +81,6 @@ pub(super) async fn questions(
 fn nonce() -> String {
     let word = || RandomState::new().build_hasher().finish();
     format!("{:016x}{:016x}", word(), word())
-}
-
-fn bar(context: &Context, depth: Depth) -> ProgressBar {
-    use std::io::IsTerminal as _;
-    let count = QUESTIONS.iter().filter(|question| question.level <= depth).count();
-    let shown = std::io::stderr().is_terminal() && !context.terminal.quiet;
-    let bar = if shown { ProgressBar::new(count as u64) } else { ProgressBar::hidden() };
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} questions  {wide_msg}");
-    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 /// This machine: a shell in a group of its own, so that Ctrl-C reaches us and not it. When we drop

@@ -51,11 +51,10 @@ pub(super) fn text(context: &Context, found: &Found) -> String {
     if let Some((node, gpus)) = found.details.split_first() {
         text.push_str(&render::node_report(terminal, node, gpus, false, context.now()));
     }
-    let shown: Vec<&Test> = found.tests.iter().collect();
-    if !shown.is_empty() {
+    if !found.tests.is_empty() {
         text.push_str(&render::heading(terminal, "Tests"));
         let mut table = Table::new(2, &[]);
-        for test in shown {
+        for test in &found.tests {
             table.row(row(test));
         }
         text.push_str(&table.render(terminal));
