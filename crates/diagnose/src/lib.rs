@@ -1,7 +1,7 @@
 //! Diagnostics on demand: what is asked of a machine once, thoroughly, when something is wrong with
 //! it, what the answers say, and the bundle that somebody else can look through.
 //!
-//! No I/O: [`line`] is a program for a POSIX shell, [`Transcript`] takes in what it writes,
+//! No I/O: [`line()`] is a program for a POSIX shell, [`Transcript`] takes in what it writes,
 //! [`outcomes`] reads the answers of the tools that test hardware, and [`Bundle`] packs everything.
 //!
 //! **Must hold**: what is executed is a constant of this crate; level 1 changes nothing on the
