@@ -77,7 +77,7 @@ pub(crate) struct ProbeView<'a> {
 
 impl ProbeView<'_> {
     pub(crate) fn answered(&self) -> bool {
-        self.state == ProbeState::Answered
+        matches!(self.state, ProbeState::Answered)
     }
 
     pub(crate) fn applies(&self) -> bool {

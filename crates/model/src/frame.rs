@@ -65,12 +65,14 @@ impl Layout {
     const COMPARED: usize = 8;
 
     /// All series, in slot order.
+    #[inline]
     #[must_use]
     pub fn series(&self) -> &[Series] {
         &self.series
     }
 
     /// The slots of all instances of a metric, in order of appearance.
+    #[inline]
     #[must_use]
     pub fn slots(&self, metric: MetricId) -> &[SeriesSlot] {
         self.columns(metric).map_or(&[], |columns| &columns.slots)
@@ -89,6 +91,18 @@ impl Layout {
             series.is_some_and(|series| same_instance(&series.instance, instance))
         };
         columns.slots.iter().find(is_it).copied()
+    }
+
+    /// The slot of a series that is probably at this place among its metric's instances: metrics of
+    /// the same things mostly list them in the same order.
+    #[must_use]
+    pub fn slot_near(&self, metric: MetricId, instance: &str, place: usize) -> Option<SeriesSlot> {
+        let slot = self.slots(metric).get(place).copied();
+        let series = slot.and_then(|slot| self.series.get(slot.0 as usize));
+        if series.is_some_and(|series| same_instance(&series.instance, instance)) {
+            return slot;
+        }
+        self.slot(metric, instance)
     }
 
     /// The slot of a series, added at the end if new; `None` when the layout is full.
@@ -118,6 +132,7 @@ impl Layout {
         Some(slot)
     }
 
+    #[inline]
     fn columns(&self, metric: MetricId) -> Option<&MetricColumns> {
         let place = *self.places.get(metric.0 as usize)?;
         self.columns.get(usize::from(place).checked_sub(1)?)
@@ -153,21 +168,30 @@ impl Frame {
     }
 
     /// The value in a slot, if one was measured.
+    #[inline]
     #[must_use]
     pub fn at_slot(&self, slot: SeriesSlot) -> Option<f64> {
         self.values.get(slot.0 as usize).copied().filter(|value| !value.is_nan())
     }
 
     /// The value of a metric with one value per node.
+    #[inline]
     #[must_use]
     pub fn get(&self, metric: MetricId) -> Option<f64> {
         self.layout.slots(metric).iter().find_map(|&slot| self.at_slot(slot))
     }
 
     /// The value of one instance of a metric.
+    #[inline]
     #[must_use]
     pub fn get_instance(&self, metric: MetricId, instance: &str) -> Option<f64> {
         self.at_slot(self.layout.slot(metric, instance)?)
+    }
+
+    /// The value of one instance of a metric that is probably at this place among its instances.
+    #[must_use]
+    pub fn get_near(&self, metric: MetricId, instance: &str, place: usize) -> Option<f64> {
+        self.at_slot(self.layout.slot_near(metric, instance, place)?)
     }
 
     /// All instances of a metric with a value.
