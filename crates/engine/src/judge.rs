@@ -48,7 +48,8 @@ pub(crate) struct Found {
 /// Sums over the checks of one component.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
-    pub(crate) points: f64,
+    /// What is missing to 100 points each.
+    pub(crate) lost: f64,
     pub(crate) checks: u32,
     pub(crate) findings: u32,
     pub(crate) unknown: u32,
@@ -319,9 +320,7 @@ impl<'a> Judge<'a> {
         let (at, kind, since) = (self.at, slot.kind, entry.since);
         let took = self.probes.at(entry.probe).took;
         let instance = text::instance(kind.scope(), &entry.instance);
-        let tally = &mut self.tallies[kind.component() as usize];
-        tally.points += 100.0;
-        tally.checks += 1;
+        self.tallies[kind.component() as usize].checks += 1;
         // Made where it comes to lie: pushing would make it elsewhere first, and move it.
         self.healthy.extend(std::iter::once_with(|| CheckResult {
             check: kind.id(),
@@ -464,7 +463,7 @@ impl<'a> Judge<'a> {
 
     fn push(&mut self, result: CheckResult, gpu: u16) {
         let tally = &mut self.tallies[result.component as usize];
-        tally.points += result.points;
+        tally.lost += 100.0 - result.points;
         tally.checks += 1;
         tally.unknown += u32::from(result.status == Status::Unknown);
         tally.findings += u32::from(!result.is_healthy());
@@ -480,6 +479,9 @@ impl<'a> Judge<'a> {
 /// A check's threshold in a policy, overrides considered.
 pub(crate) fn threshold_of(policy: &Policy, kind: CheckKind, instance: &str) -> Option<Threshold> {
     let threshold = kind.threshold(policy)?;
+    if policy.overrides.is_empty() {
+        return Some(threshold);
+    }
     let other = policy.overrides.iter().find(|entry| {
         entry.check == kind.name() && entry.instance.as_deref().is_none_or(|it| it == instance)
     });

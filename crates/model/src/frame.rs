@@ -54,6 +54,7 @@ pub struct Layout {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct MetricColumns {
     slots: Vec<SeriesSlot>,
+    /// Empty while there are no more than [`Layout::COMPARED`].
     by_instance: HashMap<Arc<str>, SeriesSlot>,
 }
 
@@ -63,6 +64,9 @@ impl Layout {
 
     /// Up to how many instances of a metric are compared one by one.
     const COMPARED: usize = 8;
+
+    /// Among how many series before it a new one's instance is looked for.
+    const LOOKED_BACK: usize = 64;
 
     /// All series, in slot order.
     #[inline]
@@ -114,7 +118,7 @@ impl Layout {
             return None;
         }
         let slot = SeriesSlot(u32::try_from(self.series.len()).ok()?);
-        let instance: Arc<str> = instance.into();
+        let instance = self.shared(instance);
         let at = metric.0 as usize;
         if self.places.len() <= at {
             self.places.resize(at + 1, 0);
@@ -127,9 +131,23 @@ impl Layout {
         }
         let columns = self.columns.get_mut(usize::from(*place) - 1)?;
         columns.slots.push(slot);
-        columns.by_instance.insert(Arc::clone(&instance), slot);
         self.series.push(Series { metric, instance });
+        if columns.slots.len() > Self::COMPARED {
+            let unlisted = columns.by_instance.len();
+            for &slot in columns.slots.iter().skip(unlisted) {
+                if let Some(series) = self.series.get(slot.0 as usize) {
+                    columns.by_instance.insert(Arc::clone(&series.instance), slot);
+                }
+            }
+        }
         Some(slot)
+    }
+
+    /// The name of an instance, kept once where other metrics of it came shortly before.
+    fn shared(&self, instance: &str) -> Arc<str> {
+        let lately = self.series.iter().rev().take(Self::LOOKED_BACK);
+        let known = lately.map(|series| &series.instance).find(|known| ***known == *instance);
+        known.map_or_else(|| instance.into(), Arc::clone)
     }
 
     #[inline]
