@@ -33,6 +33,7 @@ const RUNTIMES: &[&str] = &[
 const RULES: &[Rule] = &[
     Rule { name: "sickbay-model", ours: &[], never: RUNTIMES },
     Rule { name: "sickbay-engine", ours: &["sickbay-model"], never: RUNTIMES },
+    Rule { name: "sickbay-alert", ours: &["sickbay-model"], never: RUNTIMES },
     Rule { name: "sickbay-wire", ours: &["sickbay-model"], never: RUNTIMES },
     Rule { name: "sickbay-runtime", ours: &[], never: &["axum", "rusqlite", "reqwest"] },
     Rule {
