@@ -4,6 +4,17 @@
 //! output, so that a crash at any point can be tested by serialising what was kept. No I/O, no clock,
 //! no randomness.
 
+mod alert;
+mod book;
 mod labels;
+mod routing;
 
+pub use alert::{
+    Acknowledgement, Alert, AlertId, Answer, Hush, Key, Problem, Severity, State, Told,
+};
+pub use book::{
+    AlertEvent, AlertEventKind, Book, BookPolicy, Changes, Delivery, Group, Head, Item, Kept,
+    Notice, NoticeId, Part, Population, Purse, Quiet, Rules,
+};
 pub use labels::{LabelMistake, Labels, Matcher, Matchers};
+pub use routing::{Budget, Route, Step};
