@@ -4,6 +4,8 @@
 //! output, so that a crash at any point can be tested by serialising what was kept. No I/O, no clock,
 //! no randomness.
 
+pub mod calendar;
 mod labels;
 
+pub use calendar::{Calendar, CalendarMistake, Stretch, Zone};
 pub use labels::{LabelMistake, Labels, Matcher, Matchers};
