@@ -6,6 +6,8 @@
 
 pub mod calendar;
 mod labels;
+pub mod silence;
 
 pub use calendar::{Calendar, CalendarMistake, Stretch, Zone};
 pub use labels::{LabelMistake, Labels, Matcher, Matchers};
+pub use silence::{Silence, SilenceId, SilenceMistake, SilenceState, Silences};

@@ -167,8 +167,16 @@ impl Repeating {
         (from < until).then_some(Stretch { from, until })
     }
 
+    /// Whether it has no end, and no begin.
+    fn is_always(&self) -> bool {
+        self.hours == Hours::ALL && matches!(&self.days, Days::Weekly(days) if days.len() == 7)
+    }
+
     /// The first stretch that ends after an instant.
     pub(super) fn ending_after(&self, at: Timestamp) -> Option<Stretch> {
+        if self.is_always() {
+            return Some(Stretch::ALWAYS).filter(|stretch| stretch.until > at);
+        }
         let margin = jiff::Span::new().days(Self::MARGIN_DAYS);
         let first = self.zone.local(at).date().saturating_sub(margin);
         let days = std::iter::successors(Some(first), |day| day.tomorrow().ok());
@@ -178,6 +186,9 @@ impl Repeating {
 
     /// The last stretch that starts before an instant.
     pub(super) fn starting_before(&self, at: Timestamp) -> Option<Stretch> {
+        if self.is_always() {
+            return Some(Stretch::ALWAYS).filter(|stretch| stretch.from < at);
+        }
         let margin = jiff::Span::new().days(Self::MARGIN_DAYS);
         let last = self.zone.local(at).date().saturating_add(margin);
         let days = std::iter::successors(Some(last), |day| day.yesterday().ok());
