@@ -18,7 +18,7 @@ pub struct Silences {
     all: Vec<Silence>,
     /// Places in `all`.
     by_id: BTreeMap<SilenceId, usize>,
-    /// Places in `all`: by the name and the value of the first label that is asked for.
+    /// Places in `all`: by the name and the values of the first label that is asked for.
     by_label: BTreeMap<String, BTreeMap<String, Vec<usize>>>,
     /// Places of those that ask for no label's value.
     others: Vec<usize>,
@@ -144,23 +144,42 @@ impl Silences {
 
     /// Takes one in, and into the lists.
     fn push(&mut self, silence: Silence) {
-        let list = match silence.matchers().iter().find_map(asked) {
-            Some((name, value)) => self.by_label.entry(name).or_default().entry(value).or_default(),
-            None => &mut self.others,
-        };
-        list.push(self.all.len());
+        match silence.matchers().iter().find_map(asked) {
+            Some((name, values)) => {
+                let by_value = self.by_label.entry(name).or_default();
+                for value in values {
+                    by_value.entry(value).or_default().push(self.all.len());
+                }
+            }
+            None => self.others.push(self.all.len()),
+        }
         self.by_id.insert(silence.id().clone(), self.all.len());
         self.all.push(silence);
     }
 }
 
-/// The name and the value that a matcher asks for, if it is an equality with a value that needs no
-/// escapes. (An empty value is also that of a missing label.)
-fn asked(matcher: &Matcher) -> Option<(String, String)> {
+/// The name and the values one of which a matcher asks for: an equality, or a choice of words
+/// (`node=~"gpu-07|gpu-08"`). None: it is neither, or needs escapes.
+fn asked(matcher: &Matcher) -> Option<(String, Vec<String>)> {
     let (name, text) = (matcher.name(), matcher.to_string());
-    let value = text.strip_prefix(name)?.strip_prefix("=\"")?.strip_suffix('"')?;
-    let is_it = !value.is_empty() && *matcher == Matcher::equal(name, value);
-    is_it.then(|| (name.to_owned(), value.to_owned()))
+    let operation = text.strip_prefix(name)?.strip_suffix('"')?;
+    let mut values: Vec<String> = match operation.strip_prefix("=~\"") {
+        Some(pattern) => pattern.split('|').map(word).collect::<Option<_>>()?,
+        None => {
+            let value = operation.strip_prefix("=\"")?;
+            vec![(*matcher == Matcher::equal(name, value)).then(|| value.to_owned())?]
+        }
+    };
+    values.sort();
+    values.dedup();
+    // An empty value is also that of a missing label.
+    values.iter().all(|value| !value.is_empty()).then(|| (name.to_owned(), values))
+}
+
+/// A piece of a pattern that matches itself only.
+fn word(pattern: &str) -> Option<String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    pattern.bytes().all(is_plain).then(|| pattern.to_owned())
 }
 
 impl PartialEq for Silences {

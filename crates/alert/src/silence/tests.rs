@@ -223,7 +223,7 @@ fn what_is_stored_is_read_again() {
 
 fn matcher() -> impl Strategy<Value = String> {
     let operator = proptest::sample::select(&["=", "!=", "=~", "!~"][..]);
-    ("[ab]", operator, "[xy]{0,2}")
+    ("[ab]", operator, "[xy|]{0,3}")
         .prop_map(|(name, operator, value)| format!("{name}{operator}\"{value}\""))
 }
 
