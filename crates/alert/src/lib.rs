@@ -6,8 +6,10 @@
 
 mod alert;
 mod book;
+pub mod calendar;
 mod labels;
 mod routing;
+pub mod silence;
 
 pub use alert::{
     Acknowledgement, Alert, AlertId, Answer, Hush, Key, Problem, Severity, State, Told,
@@ -16,5 +18,7 @@ pub use book::{
     AlertEvent, AlertEventKind, Book, BookPolicy, Changes, Delivery, Group, Head, Item, Kept,
     Notice, NoticeId, Part, Population, Purse, Quiet, Rules,
 };
+pub use calendar::{Calendar, CalendarMistake, Stretch, Zone};
 pub use labels::{LabelMistake, Labels, Matcher, Matchers};
 pub use routing::{Budget, Route, Step};
+pub use silence::{Silence, SilenceId, SilenceMistake, SilenceState, Silences};
