@@ -4,6 +4,10 @@
 //! output, so that a crash at any point can be tested by serialising what was kept. No I/O, no clock,
 //! no randomness.
 
+mod expression;
 mod labels;
 
+pub use expression::{
+    CheckName, CheckState, Checks, Expression, Missing, Mistake, Now, Outcome, Scope,
+};
 pub use labels::{LabelMistake, Labels, Matcher, Matchers};
