@@ -69,6 +69,15 @@ impl Mistake {
     }
 }
 
+/// A part of a text for a message: messages are short, whatever was written.
+fn cut(text: &str) -> String {
+    const MOST: usize = 60;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 impl Expression {
     /// The longest text, in bytes, as written and as printed.
     pub const MAX_TEXT: usize = 4096;

@@ -10,7 +10,7 @@ use sickbay_model::{InstanceKind, MetricId, Unit};
 use super::names::metrics_of;
 use super::program::{Instances, Number, Text, Truth, Typed};
 use super::syntax::{Node, Syntax};
-use super::{CheckName, Expression, Mistake, Read};
+use super::{CheckName, Expression, Mistake, Read, cut};
 
 mod calls;
 mod names;
@@ -96,12 +96,7 @@ impl Typed {
 
 /// A part of the text for a message.
 fn shown(node: &Node) -> String {
-    const MOST: usize = 60;
-    let text = node.to_string();
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("`{}…`", text.get(..end).unwrap_or_default()),
-        None => format!("`{text}`"),
-    }
+    format!("`{}`", cut(&node.to_string()))
 }
 
 impl Checker {
@@ -150,7 +145,7 @@ impl Checker {
                 format!(": compare it, as in {} == \"…\"", node_text(node))
             }
             (Typed::Text(_), Syntax::Text(text)) if text.trim().parse::<f64>().is_ok() => {
-                format!(": write {} without quotes", text.trim())
+                format!(": write {} without quotes", cut(text.trim()))
             }
             _ => String::new(),
         };
@@ -202,10 +197,9 @@ impl Checker {
 
 /// A part for a suggestion of what to write.
 fn node_text(node: &Node) -> String {
+    let text = cut(&node.to_string());
     match node.syntax {
-        Syntax::Name(_) | Syntax::Field(..) | Syntax::Index(_) | Syntax::Call(..) => {
-            node.to_string()
-        }
-        _ => format!("({node})"),
+        Syntax::Name(_) | Syntax::Field(..) | Syntax::Index(_) | Syntax::Call(..) => text,
+        _ => format!("({text})"),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Mistake;
+use super::{Mistake, cut};
 
 /// What a token is.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,12 +151,14 @@ impl<'t> Lexer<'t> {
         let unit = self.take(continues_name);
         if !unit.is_empty() {
             let message = format!(
-                "`{written}{unit}` is no number: write it without a unit, in the metric's own"
+                "`{}` is no number: write it without a unit, in the metric's own",
+                cut(&format!("{written}{unit}"))
             );
             return Err(Mistake::new(start..self.at, message));
         }
         let number = written.parse::<f64>().ok().filter(|number| number.is_finite());
-        let too_large = || Mistake::new(start..end, format!("`{written}` is too large a number"));
+        let too_large =
+            || Mistake::new(start..end, format!("`{}` is too large a number", cut(written)));
         number.map(Kind::Number).ok_or_else(too_large)
     }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::lexer::{Kind, Token, tokens};
 use super::syntax::{Binary, KEYWORDS, Node, Syntax, Word, power};
-use super::{Expression, Mistake};
+use super::{Expression, Mistake, cut};
 
 /// Reads a whole text.
 pub(super) fn parse(text: &str) -> Result<Node, Mistake> {
@@ -53,7 +53,7 @@ impl<'t> Parser<'t> {
             Kind::End => "the end".to_owned(),
             Kind::Text(_) => "a string".to_owned(),
             Kind::Number(number) => format!("`{number}`"),
-            Kind::Word(word) => format!("`{word}`"),
+            Kind::Word(word) => format!("`{}`", cut(word)),
             Kind::Sign(sign) => format!("`{sign}`"),
         };
         Mistake::new(self.here(), format!("expected {what}, found {found}"))

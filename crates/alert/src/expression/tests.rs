@@ -735,6 +735,28 @@ fn kinds_are_written_as_in_the_catalogue() {
 }
 
 #[test]
+fn the_examples_that_users_read_compile() {
+    let page = include_str!("../../../../docs/rules-language.md");
+    let mut blocks = page.split("```text\n").skip(1);
+    let examples = blocks.next().and_then(|block| block.split("```").next()).expect("examples");
+    assert!(examples.lines().count() > 3);
+    for example in examples.lines() {
+        compiled(example, None);
+    }
+    let gpu = Some(InstanceKind::Gpu);
+    for (example, each) in [
+        ("gpu_temperature_celsius > avg(gpu_temperature_celsius) + 10", gpu),
+        ("any(instance == \"/data\" && filesystem_used_percent > 90)", None),
+        ("all(gpu_utilization_percent < 5)", None),
+        ("all(has(gpu_utilization_percent) && gpu_utilization_percent < 5)", None),
+        ("labels.rack in [\"r1\", \"r2\"]", None),
+    ] {
+        assert!(page.contains(&format!("`{example}`")), "{example}");
+        compiled(example, each);
+    }
+}
+
+#[test]
 fn a_clock_shows_the_time_of_its_zone() {
     let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(-2));
     // A Thursday at midnight, in Greenwich.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use regex_lite::{Regex, RegexBuilder};
 use sickbay_model::{Unit, catalogue};
 
-use super::super::Expression;
 use super::super::names::{FUNCTIONS, METHODS, suggestion};
 use super::super::program::{Aggregate, Argument, Function, Number, Text, Truth, Typed};
 use super::super::syntax::{Node, Syntax, Word};
+use super::super::{Expression, cut};
 use super::{Around, Checker, shown};
 
 impl Checker {
@@ -28,7 +28,7 @@ impl Checker {
             }
             _ => {
                 let like = suggestion(name, FUNCTIONS);
-                let message = format!("there is no function `{name}`{like}");
+                let message = format!("there is no function `{}`{like}", cut(name));
                 return self.wrong(&node.at, message);
             }
         };
@@ -130,9 +130,10 @@ impl Checker {
             }
             (_, Typed::Number(number)) => Some(Argument::Number(number)),
             (_, Typed::Truth(_)) => {
+                let text = cut(&part.to_string());
                 let message = format!(
-                    "`{name}` needs a number, and {} is true or false: write any({part}), \
-                     all({part}) or count({part})",
+                    "`{name}` needs a number, and {} is true or false: write any({text}), \
+                     all({text}) or count({text})",
                     shown(part)
                 );
                 self.wrong(&part.at, message)
@@ -143,7 +144,7 @@ impl Checker {
 
     pub(super) fn method(&mut self, name: &Word, parts: &[Node]) -> Option<Typed> {
         let (receiver, arguments) = parts.split_first()?;
-        let by = format!("`{}`", name.text);
+        let by = format!("`{}`", cut(&name.text));
         if !METHODS.contains(&name.text.as_str()) {
             let like = suggestion(&name.text, METHODS);
             return self.wrong(&name.at, format!("strings have no method {by}{like}"));

@@ -9,7 +9,7 @@ use super::super::names::{
 };
 use super::super::program::{Number, Text, Truth, Typed};
 use super::super::syntax::{Node, Syntax};
-use super::super::{CheckName, Expression};
+use super::super::{CheckName, Expression, cut};
 use super::{Around, Checker, shown};
 
 impl Checker {
@@ -62,7 +62,7 @@ impl Checker {
             _ if STATUSES.contains(&name) => {
                 format!("`{name}` is no name: to compare with it, write \"{name}\" in quotes")
             }
-            _ => format!("there is no metric or name `{name}`{}", value_suggestion(name)),
+            _ => format!("there is no metric or name `{}`{}", cut(name), value_suggestion(name)),
         };
         self.wrong(&node.at, message)
     }
@@ -157,7 +157,8 @@ impl Checker {
                 "weekday" => Typed::Number(Number::Weekday),
                 _ => {
                     let like = suggestion(field, NOW);
-                    let message = format!("`now` has hour, minute and weekday, no `{field}`{like}");
+                    let message =
+                        format!("`now` has hour, minute and weekday, no `{}`{like}", cut(field));
                     return self.wrong(at, message);
                 }
             },
@@ -166,7 +167,8 @@ impl Checker {
             }
             name => {
                 let like = suggestion(name, OWNERS);
-                return self.wrong(&owner.at, format!("there is no `{name}` with fields{like}"));
+                return self
+                    .wrong(&owner.at, format!("there is no `{}` with fields{like}", cut(name)));
             }
         };
         // In an aggregate a check is each instance's own.

@@ -1,5 +1,6 @@
 //! Operators, and what they can be applied to.
 
+use super::super::cut;
 use super::super::names::{STATUSES, suggestion};
 use super::super::program::{Arithmetic, Comparison, Number, Text, Truth, Typed};
 use super::super::syntax::{Binary, Node, Syntax};
@@ -80,7 +81,7 @@ impl Checker {
             (Typed::Number(_), Typed::Text(_), Syntax::Text(text))
                 if text.trim().parse::<f64>().is_ok() =>
             {
-                format!(": write {} without quotes", text.trim())
+                format!(": write {} without quotes", cut(text.trim()))
             }
             (_, Typed::List(_), _) => ": to look into a list, write `in`".to_owned(),
             _ => String::new(),
