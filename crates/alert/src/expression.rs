@@ -121,7 +121,8 @@ impl Expression {
     }
 
     /// Calls this for every instance that a rule for each of something is to be evaluated for: each
-    /// that has a value of a metric that the rule reads. Never, for a rule without `each`.
+    /// that has a value of a metric that the rule reads. Never, for a rule without `each`. An instance
+    /// of which nothing is measured any more is not among them; evaluating one says what is missing.
     pub fn for_each_instance<'f>(&self, frame: &'f Frame, mut one: impl FnMut(&'f str, usize)) {
         let _ = self.instances.visit(frame, |name, place| {
             one(name, place);

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use regex_lite::{Regex, RegexBuilder};
 use sickbay_model::{Unit, catalogue};
 
-use super::super::names::{FUNCTIONS, METHODS, suggestion};
-use super::super::program::{Aggregate, Argument, Function, Number, Text, Truth, Typed};
-use super::super::syntax::{Node, Syntax, Word};
-use super::super::{Expression, cut};
 use super::{Around, Checker, shown};
+use crate::expression::names::{FUNCTIONS, METHODS, suggestion};
+use crate::expression::program::{Aggregate, Argument, Function, Number, Text, Truth, Typed};
+use crate::expression::syntax::{Node, Syntax, Word};
+use crate::expression::{Expression, cut};
 
 impl Checker {
     pub(super) fn call(&mut self, node: &Node, name: &str, parts: &[Node]) -> Option<Typed> {

@@ -4,13 +4,13 @@ use std::ops::Range;
 
 use sickbay_model::{InstanceKind, MetricDef, Unit, catalogue};
 
-use super::super::names::{
+use super::{Around, Checker, shown};
+use crate::expression::names::{
     FUNCTIONS, NOW, OWNERS, STATUSES, VALUES, kind_words, suggestion, value_suggestion,
 };
-use super::super::program::{Number, Text, Truth, Typed};
-use super::super::syntax::{Node, Syntax};
-use super::super::{CheckName, Expression, cut};
-use super::{Around, Checker, shown};
+use crate::expression::program::{Number, Text, Truth, Typed};
+use crate::expression::syntax::{Node, Syntax};
+use crate::expression::{CheckName, Expression, cut};
 
 impl Checker {
     pub(super) fn name(&mut self, node: &Node, name: &str) -> Option<Typed> {

@@ -1,10 +1,10 @@
 //! Operators, and what they can be applied to.
 
-use super::super::cut;
-use super::super::names::{STATUSES, suggestion};
-use super::super::program::{Arithmetic, Comparison, Number, Text, Truth, Typed};
-use super::super::syntax::{Binary, Node, Syntax};
 use super::{Checker, node_text, shown};
+use crate::expression::cut;
+use crate::expression::names::{STATUSES, suggestion};
+use crate::expression::program::{Arithmetic, Comparison, Number, Text, Truth, Typed};
+use crate::expression::syntax::{Binary, Node, Syntax};
 
 impl Checker {
     pub(super) fn binary(&mut self, operator: Binary, parts: &[Node; 2]) -> Option<Typed> {
