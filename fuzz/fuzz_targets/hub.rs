@@ -3,6 +3,7 @@
 
 mod bounded;
 mod family;
+mod rules;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -17,6 +18,7 @@ const FAMILIES: &[family::Family] = &[
     ("requests", sickbay_hub::api::fuzzing::request),
     ("states", sickbay_hub::api::fuzzing::stored_state),
     ("config", config),
+    ("rules", rules::rule),
     ("ssh_config", sickbay_ssh::fuzzing::config),
     ("known_hosts", sickbay_ssh::fuzzing::known_hosts),
 ];

@@ -7,6 +7,7 @@
 mod alert;
 mod book;
 pub mod calendar;
+mod expression;
 mod labels;
 mod routing;
 pub mod silence;
@@ -19,6 +20,9 @@ pub use book::{
     Notice, NoticeId, Part, Population, Purse, Quiet, Rules,
 };
 pub use calendar::{Calendar, CalendarMistake, Stretch, Zone};
+pub use expression::{
+    CheckName, CheckState, Checks, Expression, Missing, Mistake, Now, Outcome, Scope,
+};
 pub use labels::{LabelMistake, Labels, Matcher, Matchers};
 pub use routing::{Budget, Route, Step};
 pub use silence::{Silence, SilenceId, SilenceMistake, SilenceState, Silences};
