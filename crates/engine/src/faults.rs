@@ -1,18 +1,21 @@
 //! What is remembered of the faults that a node's kernel reported, and what they mean now.
 //!
 //! A sighting is of the past; a fault is what stands because of it. What must hold: each line counts
-//! once, whoever restarts and whatever collection is lost, because the place in the log up to which was
-//! judged is remembered beside the faults; nothing is latched: every fault ends by what its entry in
-//! the catalogue says; everything is bounded.
+//! once, whoever restarts and whatever collection is lost, because which lines were judged is
+//! remembered beside the faults; nothing is latched: every fault ends by what its entry in the
+//! catalogue says, whether the log can be read or not; everything is bounded.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sickbay_model::{
-    Clears, FaultCatalogue, FaultClass, FaultCode, FaultEntry, FaultSighting, KernelLog,
-    LogPosition, Status, Timestamp,
+    Clears, FaultCatalogue, FaultClass, FaultCode, FaultEntry, FaultSighting, KernelLog, Status,
+    Timestamp,
 };
+
+mod judged;
+use judged::Judged;
 
 /// The most faults that are remembered of one node.
 const MAX_FAULTS: usize = 64;
@@ -33,9 +36,9 @@ const STUBBORN_ADVICE: &str =
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Faults {
-    /// Up to where the log was judged, and of which boot.
+    /// Of which boot the log was judged.
     boot_id: String,
-    read_to: LogPosition,
+    judged: Judged,
     known: Vec<Fault>,
 }
 
@@ -75,8 +78,9 @@ pub(crate) struct Meaning {
     pub(crate) advice: String,
 }
 
-/// A fault that is worth an event: it was seen for the first time, or once more often by a power of ten.
-pub(crate) struct News(pub(crate) usize);
+/// A fault that is worth an event, as it is after all that was taken in: it was seen for the first
+/// time, or once more often by a power of ten.
+pub(crate) struct News(pub(crate) Fault);
 
 impl Faults {
     /// Those that are remembered, over or not.
@@ -87,35 +91,29 @@ impl Faults {
     /// Takes in what a log brought that was not judged yet. Returns what is worth telling.
     pub(crate) fn take_in(&mut self, log: &KernelLog) -> Vec<News> {
         let first_look = self.boot_id.is_empty();
-        if log.boot_id == self.boot_id && log.read_to <= self.read_to {
-            return Vec::new();
+        if log.boot_id != self.boot_id {
+            self.boot_id.clone_from(&log.boot_id);
+            self.judged = Judged::default();
         }
-        let same_boot = log.boot_id == self.boot_id;
-        let judged = self.read_to;
-        let mut news = Vec::new();
-        for sighting in &log.sightings {
-            if same_boot && sighting.position <= judged {
-                continue;
-            }
-            let place = self.see(sighting, &log.boot_id, first_look);
-            let count = self.known.get(place).map_or(0, |fault| fault.count);
-            if is_power_of_ten(count) && !news.iter().any(|News(known)| *known == place) {
-                news.push(News(place));
+        let mut news: Vec<News> = Vec::new();
+        for sighting in self.judged.unjudged(&log.sightings) {
+            let Some(fault) = self.see(sighting, &log.boot_id, first_look) else { continue };
+            let told = news.iter_mut().find(|News(told)| told.is_of(sighting));
+            match told {
+                Some(News(told)) => told.clone_from(fault),
+                None if is_power_of_ten(fault.count) => news.push(News(fault.clone())),
+                None => {}
             }
         }
-        self.boot_id.clone_from(&log.boot_id);
-        self.read_to = log.read_to;
         news
     }
 
-    /// Returns the place of the fault.
-    fn see(&mut self, sighting: &FaultSighting, boot_id: &str, first_look: bool) -> usize {
-        let same = |fault: &Fault| fault.code == sighting.code && fault.device == sighting.device;
-        if let Some(place) = self.known.iter().position(same)
-            && let Some(fault) = self.known.get_mut(place)
-        {
+    /// Returns the fault as it is now.
+    fn see(&mut self, sighting: &FaultSighting, boot_id: &str, first_look: bool) -> Option<&Fault> {
+        if let Some(place) = self.known.iter().position(|fault| fault.is_of(sighting)) {
+            let fault = self.known.get_mut(place)?;
             fault.see(sighting, boot_id, first_look);
-            return place;
+            return Some(fault);
         }
         let fault = Fault {
             code: sighting.code.clone(),
@@ -133,16 +131,15 @@ impl Faults {
         };
         if self.known.len() < MAX_FAULTS {
             self.known.push(fault);
-            return self.known.len() - 1;
+            return self.known.last();
         }
         // The one that says least now gives its place: over before not over, old before new.
         let least = self.known.iter().enumerate();
         let least = least.min_by_key(|(_, fault)| (fault.ended.is_none(), fault.last));
-        let place = least.map_or(0, |(place, _)| place);
-        if let Some(old) = self.known.get_mut(place) {
-            *old = fault;
-        }
-        place
+        let (place, _) = least?;
+        let given = self.known.get_mut(place)?;
+        *given = fault;
+        Some(given)
     }
 
     /// Ends what is over by now, and forgets what was over for long. `boot_id` is of the boot that
@@ -169,6 +166,10 @@ impl Faults {
 }
 
 impl Fault {
+    fn is_of(&self, sighting: &FaultSighting) -> bool {
+        self.code == sighting.code && self.device == sighting.device
+    }
+
     fn see(&mut self, sighting: &FaultSighting, boot_id: &str, first_look: bool) {
         if self.boot_id != boot_id {
             self.boots = self.boots.saturating_add(1);

@@ -38,9 +38,14 @@ pub(crate) struct Slot {
 }
 
 /// A finding, with what sorting and grouping need.
+#[derive(Clone, Debug)]
 pub(crate) struct Found {
     pub(crate) result: CheckResult,
     pub(crate) gpu: u16,
+    /// What is confirmed of it, whatever is shown.
+    pub(crate) confirmed: Status,
+    /// Since when it is a problem, whatever its status was meanwhile.
+    pub(crate) problem_since: Timestamp,
 }
 
 /// Sums over the checks of one component.
@@ -196,6 +201,7 @@ impl<'a> Judge<'a> {
             threshold: crate::hysteresis::ThresholdState::default(),
             shown: Status::Healthy,
             since: self.at,
+            problem_since: None,
             announced: Status::Healthy,
             judged: 0,
             delivered: 0,
@@ -385,6 +391,7 @@ impl<'a> Judge<'a> {
             entry.since = self.at;
             entry.shown = shown.status;
         }
+        let problem_since = entry.problem_since(self.at);
         if fresh && is_reach {
             entry.state.update_flapping_doubted(&self.policy.state);
         } else if fresh {
@@ -436,20 +443,21 @@ impl<'a> Judge<'a> {
             let cap = Cap { limit, check: slot.kind.id(), instance, status: confirmed };
             self.caps.push((cap, slot.gpu));
         }
-        self.push(result, slot.gpu);
+        self.push(Found { result, gpu: slot.gpu, confirmed, problem_since });
     }
 
-    fn push(&mut self, result: CheckResult, gpu: u16) {
+    fn push(&mut self, found: Found) {
+        let Found { result, gpu, .. } = &found;
         let tally = &mut self.tallies[result.component as usize];
         tally.points += result.points;
         tally.checks += 1;
         tally.unknown += u32::from(result.status == Status::Unknown);
         tally.findings += u32::from(!result.is_healthy());
         if result.is_healthy() {
-            self.healthy.push(result);
-            self.healthy_gpus.push(gpu);
+            self.healthy_gpus.push(*gpu);
+            self.healthy.push(found.result);
         } else {
-            self.findings.push(Found { result, gpu });
+            self.findings.push(found);
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Faults that the kernel reported: each of each device is a check of its own, for as long as it
-//! stands and until its end is confirmed.
+//! stands and until its end is confirmed. That the log can no longer be read ends none of them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use sickbay_model::{
 
 use crate::checks::CheckKind;
 use crate::faults::{Fault, Meaning, News};
-use crate::input::{Input, ProbeSlot};
+use crate::input::{Input, ProbeSlot, ProbeState};
 use crate::judge::{Answer, Judge, NO_GPU};
 use crate::memory::{GpuMemory, NodeFacts};
 use crate::text;
@@ -27,8 +27,7 @@ pub(super) fn kernel_faults(input: &Input<'_>, facts: &mut NodeFacts, judge: &mu
     let catalogue = FaultCatalogue::embedded();
     let news = log.map(|log| facts.faults.take_in(log)).unwrap_or_default();
     facts.faults.pass(&catalogue, &input.inventory.host.boot_id, input.at);
-    for News(place) in news {
-        let Some(fault) = facts.faults.known().get(place) else { continue };
+    for News(fault) in &news {
         if let Some(entry) = catalogue.find(&fault.code) {
             tell(fault, entry, card(facts, fault), input.at, judge);
         }
@@ -104,11 +103,34 @@ fn answer(
     }
     let gpu = card.filter(|card| card.missing_since.is_none());
     let gpu = gpu.and_then(|card| u16::try_from(card.index).ok()).unwrap_or(NO_GPU);
-    let Some(slot) = judge.open_instance(kind, &instance, ProbeSlot::KERNEL_LOG, gpu) else {
+    let log = input.probes.at(ProbeSlot::KERNEL_LOG);
+    let unread = unread(input);
+    if !stands && unread.is_some() && log.applies() {
+        // It may have come again; the sweep says that this is not known.
         return;
-    };
-    let answer = if stands { finding(fault, entry, card, meaning, input.at) } else { over() };
-    judge.close(slot, answer);
+    }
+    let Some(slot) = judge.open_always(kind, &instance, ProbeSlot::KERNEL_LOG, gpu) else { return };
+    if !stands {
+        judge.close(slot, over());
+        return;
+    }
+    let answer = finding(fault, entry, card, meaning, input.at);
+    judge.close(
+        slot,
+        match unread {
+            Some(why) => answer.evidence("kernel log", format!("cannot be read now: {why}"), None),
+            None => answer,
+        },
+    );
+}
+
+/// Why the log cannot be read now. A fault stands all the same: what was said was said.
+fn unread(input: &Input<'_>) -> Option<String> {
+    let log = input.probes.at(ProbeSlot::KERNEL_LOG);
+    match log.state {
+        ProbeState::NotApplicable(why) => Some(why.to_owned()),
+        _ => log.no_answer_reason(ProbeSlot::KERNEL_LOG),
+    }
 }
 
 fn over() -> Answer {
@@ -181,6 +203,10 @@ fn tell(
         ("last".to_owned(), fault.last.to_string()),
         ("line".to_owned(), fault.line.clone()),
     ]);
+    // By the name that the catalogue writes.
+    if let Ok(serde_json::Value::String(class)) = serde_json::to_value(entry.class) {
+        details.insert("class".to_owned(), class);
+    }
     if !fault.device.is_empty() {
         details.insert("device".to_owned(), fault.device.clone());
     }
