@@ -60,14 +60,14 @@ fn outcome<'a>(observation: &'a Observation, id: &ProbeId) -> &'a ProbeOutcome {
 
 fn kind(observation: &Observation, id: &ProbeId) -> Option<ProbeErrorKind> {
     match outcome(observation, id) {
-        ProbeOutcome::Failed(error) => Some(error.kind),
+        ProbeOutcome::Failed(error) | ProbeOutcome::Partial(error) => Some(error.kind),
         _ => None,
     }
 }
 
 fn message(observation: &Observation, id: &ProbeId) -> String {
     match outcome(observation, id) {
-        ProbeOutcome::Failed(error) => error.message.clone(),
+        ProbeOutcome::Failed(error) | ProbeOutcome::Partial(error) => error.message.clone(),
         other => panic!("{id}: {other:?}"),
     }
 }
@@ -326,6 +326,7 @@ async fn a_mount_that_hangs_is_named_and_the_other_answers() {
     let (clock, hand) = clock();
     let first = node.collect(&context(&clock)).await;
     assert_eq!(kind(&first, &probe::REMOTE_FILESYSTEM), Some(ProbeErrorKind::Late));
+    assert!(matches!(outcome(&first, &probe::REMOTE_FILESYSTEM), ProbeOutcome::Partial(_)));
     assert!(message(&first, &probe::REMOTE_FILESYSTEM).starts_with("/silent: "));
     assert!(first.frame.get_instance(FILESYSTEM_SIZE, "/tmp").is_some());
     assert!(first.frame.get_instance(FILESYSTEM_SIZE, "/").is_some());

@@ -5,6 +5,8 @@
 //! remembered beside the faults; nothing is latched: every fault ends by what its entry in the
 //! catalogue says, whether the log can be read or not; everything is bounded.
 
+mod ended;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -31,6 +33,9 @@ const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
 const STUBBORN_BOOTS: u32 = 3;
 const STUBBORN_ADVICE: &str =
     "it came back after two reboots: take the node out of use, have the part replaced";
+
+/// The name of the fact that says how often a line's fault happened (`400 CE`).
+const TIMES: &str = "times";
 
 /// The faults of one node.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -79,7 +84,7 @@ pub(crate) struct Meaning {
 }
 
 /// A fault that is worth an event, as it is after all that was taken in: it was seen for the first
-/// time, or once more often by a power of ten.
+/// time, or ten times as often as when it was last told.
 pub(crate) struct News(pub(crate) Fault);
 
 impl Faults {
@@ -97,41 +102,50 @@ impl Faults {
         }
         let mut news: Vec<News> = Vec::new();
         for sighting in self.judged.unjudged(&log.sightings) {
-            let Some(fault) = self.see(sighting, &log.boot_id, first_look) else { continue };
-            let told = news.iter_mut().find(|News(told)| told.is_of(sighting));
-            match told {
+            let Some((fault, before)) = self.see(sighting, &log.boot_id, first_look) else {
+                continue;
+            };
+            let is_news = digits(fault.count) > digits(before);
+            match news.iter_mut().find(|News(told)| told.is_of(sighting)) {
                 Some(News(told)) => told.clone_from(fault),
-                None if is_power_of_ten(fault.count) => news.push(News(fault.clone())),
+                None if is_news => news.push(News(fault.clone())),
                 None => {}
             }
         }
         news
     }
 
-    /// Returns the fault as it is now.
-    fn see(&mut self, sighting: &FaultSighting, boot_id: &str, first_look: bool) -> Option<&Fault> {
+    /// Returns the fault as it is now, and how often it was seen before.
+    fn see(
+        &mut self,
+        sighting: &FaultSighting,
+        boot_id: &str,
+        first_look: bool,
+    ) -> Option<(&Fault, u32)> {
         if let Some(place) = self.known.iter().position(|fault| fault.is_of(sighting)) {
             let fault = self.known.get_mut(place)?;
+            let before = if fault.ended.is_some() { 0 } else { fault.count };
             fault.see(sighting, boot_id, first_look);
-            return Some(fault);
+            return Some((fault, before));
         }
-        let fault = Fault {
+        let mut fault = Fault {
             code: sighting.code.clone(),
             device: sighting.device.clone(),
             boot_id: boot_id.to_owned(),
             first: sighting.at,
             last: sighting.at,
-            count: 1,
+            count: 0,
             boots: 1,
-            recent: vec![sighting.at],
+            recent: Vec::new(),
             line: sighting.line.clone(),
             facts: sighting.facts.clone(),
             before_watched: first_look,
             ended: None,
         };
+        fault.add(sighting);
         if self.known.len() < MAX_FAULTS {
             self.known.push(fault);
-            return self.known.last();
+            return self.known.last().map(|fault| (fault, 0));
         }
         // The one that says least now gives its place: over before not over, old before new.
         let least = self.known.iter().enumerate();
@@ -139,7 +153,7 @@ impl Faults {
         let (place, _) = least?;
         let given = self.known.get_mut(place)?;
         *given = fault;
-        Some(given)
+        Some((given, 0))
     }
 
     /// Ends what is over by now, and forgets what was over for long. `boot_id` is of the boot that
@@ -180,15 +194,22 @@ impl Fault {
             self.first = sighting.at;
             self.count = 0;
         }
-        self.count = self.count.saturating_add(1);
+        self.add(sighting);
         self.last = self.last.max(sighting.at);
-        if self.recent.len() >= MAX_RECENT {
-            self.recent.remove(0);
-        }
-        self.recent.push(sighting.at);
         self.line.clone_from(&sighting.line);
         self.facts.clone_from(&sighting.facts);
         self.before_watched &= first_look;
+    }
+
+    /// Counts a sighting: as often as its line says that it happened.
+    fn add(&mut self, sighting: &FaultSighting) {
+        let times = sighting.facts.get(TIMES).and_then(|text| text.parse::<u32>().ok());
+        let times = times.unwrap_or(1).max(1);
+        self.count = self.count.saturating_add(times);
+        let kept = MAX_RECENT.min(times as usize);
+        let too_many = (self.recent.len() + kept).saturating_sub(MAX_RECENT);
+        self.recent.drain(..too_many);
+        self.recent.extend(std::iter::repeat_n(sighting.at, kept));
     }
 
     /// What it means, on a GPU of this model with this driver (both empty for what is no GPU).
@@ -229,6 +250,6 @@ impl Fault {
     }
 }
 
-fn is_power_of_ten(count: u32) -> bool {
-    matches!(count, 1 | 10 | 100 | 1000 | 10_000 | 100_000 | 1_000_000)
+fn digits(count: u32) -> u32 {
+    count.checked_ilog10().map_or(0, |below| below + 1)
 }

@@ -141,6 +141,9 @@ fn disk_ready(input: &Input<'_>, _facts: &NodeFacts) -> Outcome {
         if let Some(reason) = input.probes.at(slot).no_answer_reason(slot) {
             return Outcome::failed(reason);
         }
+        if let Some(why) = &filesystem.unanswered {
+            return Outcome::failed(format!("{mount} does not answer: {why}"));
+        }
         let Some(free) = input.frame.get_instance(metric::FILESYSTEM_FREE, mount) else {
             return Outcome::failed(format!("the free space of {path} is not known"));
         };

@@ -139,6 +139,10 @@ pub struct FaultEntry {
     /// Whether it comes beside another fault of the same device, which explains it.
     #[serde(default)]
     pub follows: bool,
+    /// Faults of the same device that are over when this is seen: the kernel says that something is
+    /// well again.
+    #[serde(default)]
+    pub ends: Vec<FaultCode>,
     /// Who says so.
     pub sources: Vec<Source>,
     /// Where they disagree, and what was chosen and why; empty where they agree.
@@ -207,6 +211,15 @@ impl FaultCatalogue {
             entry.validate(&mut mistakes);
             if self.entries.iter().take(place).any(|other| other.code == entry.code) {
                 mistakes.push(CatalogueMistake(format!("{} is listed twice", entry.code)));
+            }
+        }
+        for (entry, ended) in
+            self.entries.iter().flat_map(|it| it.ends.iter().map(move |e| (it, e)))
+        {
+            if *ended == entry.code || self.find(ended).is_none() {
+                let code = &entry.code;
+                let text = format!("{code} ends {ended}, which is itself or has no entry");
+                mistakes.push(CatalogueMistake(text));
             }
         }
         for family in &self.families {

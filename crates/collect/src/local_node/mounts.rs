@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use sickbay_model::{Filesystem, ProbeError, ProbeOutcome, ProbeReport, Timestamp, probe};
+use sickbay_model::{
+    Filesystem, ProbeError, ProbeErrorKind, ProbeOutcome, ProbeReport, Timestamp, probe,
+};
 
 use super::lane::{Lane, Round};
 use super::worker::{Origin, OriginKind};
@@ -107,6 +109,9 @@ impl Mounts {
 /// A mount, marked if it does not answer.
 pub(crate) fn marked((facts, kept): (&Filesystem, Option<&Kept>)) -> Filesystem {
     let unanswered = kept.and_then(|kept| match &kept.report.outcome {
+        ProbeOutcome::Failed(error) if error.kind == ProbeErrorKind::Failed => {
+            Some(error.message.clone())
+        }
         ProbeOutcome::Failed(error) => Some(error.kind.as_str().to_owned()),
         _ => None,
     });
@@ -119,10 +124,11 @@ pub(crate) fn unasked(facts: Filesystem) -> Filesystem {
     Filesystem { unanswered: Some(limit), ..facts }
 }
 
-/// One report for all mounts; the silent ones are named. `error` says why they are not even known.
+/// One report for all mounts: it answered in part where some are silent, and names them. `error` says
+/// why they are not even known; the probe failed then.
 pub(crate) fn report_of<'a>(
     mounts: impl Iterator<Item = (&'a Filesystem, Option<&'a Kept>)> + Clone,
-    mut error: Option<ProbeError>,
+    error: Option<ProbeError>,
     listed_at: Timestamp,
 ) -> ProbeReport {
     let none = mounts.clone().next().is_none();
@@ -131,9 +137,10 @@ pub(crate) fn report_of<'a>(
         ProbeOutcome::Failed(error) => Some((&facts.mount_point, error)),
         _ => None,
     });
+    let mut missed: Option<ProbeError> = None;
     for (count, (mount_point, cause)) in silent.enumerate() {
         let error =
-            error.get_or_insert_with(|| ProbeError { message: String::new(), ..cause.clone() });
+            missed.get_or_insert_with(|| ProbeError { message: String::new(), ..cause.clone() });
         match count {
             0 => error.message = format!("{mount_point}: {}", cause.message),
             _ if count < NAMED_IN_MESSAGE => {
@@ -143,12 +150,13 @@ pub(crate) fn report_of<'a>(
             _ => {}
         }
     }
-    let outcome = match error {
-        Some(error) => ProbeOutcome::Failed(error),
-        None if none => {
+    let outcome = match (error, missed) {
+        (Some(error), _) => ProbeOutcome::Failed(error),
+        (None, Some(missed)) => ProbeOutcome::Partial(missed),
+        (None, None) if none => {
             ProbeOutcome::NotApplicable("no filesystem is mounted over a network".into())
         }
-        None => ProbeOutcome::Answered,
+        (None, None) => ProbeOutcome::Answered,
     };
     ProbeReport {
         probe: probe::REMOTE_FILESYSTEM,

@@ -79,7 +79,9 @@ pub(super) fn unanswered(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut 
             judge.close_unknown(open, reason, advice);
         }
     }
-    for (slot, missed) in input.probes.missed() {
+    // A mount that is silent is a finding of its own.
+    let missed = input.probes.missed().filter(|(slot, _)| *slot != ProbeSlot::REMOTE_FILESYSTEM);
+    for (slot, missed) in missed {
         if let Some(open) = judge.open_always(CheckKind::ProbeParts, slot.name(), slot, NO_GPU) {
             judge.close_unknown(open, missed.message.clone(), missed.advice.clone());
         }

@@ -6,13 +6,14 @@ use sickbay_model::catalogue as metric;
 use sickbay_model::{Filesystem, MetricId, Status, Unit};
 
 use crate::checks::CheckKind;
+use crate::checks::file_servers::mounts_of;
 use crate::input::{Input, ProbeSlot};
 use crate::judge::{Answer, Judge, NO_GPU};
 use crate::memory::NodeFacts;
 use crate::text::Quantity;
 
 /// Every filesystem of the inventory. One that is read-only by design is full by design, too.
-pub(super) fn filesystems(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Judge<'_>) {
+pub(super) fn filesystems(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<'_>) {
     for filesystem in &input.inventory.filesystems {
         let probe =
             if filesystem.remote { ProbeSlot::REMOTE_FILESYSTEM } else { ProbeSlot::FILESYSTEM };
@@ -20,7 +21,7 @@ pub(super) fn filesystems(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut
             continue;
         }
         if filesystem.remote {
-            answers(filesystem, judge);
+            answers(input, facts, filesystem, judge);
         }
         if !filesystem.read_only_by_design {
             used(input, filesystem, probe, CheckKind::FilesystemSpace, judge);
@@ -31,7 +32,7 @@ pub(super) fn filesystems(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut
 }
 
 /// A remote mount that hangs is critical for everything that touches it.
-fn answers(filesystem: &Filesystem, judge: &mut Judge<'_>) {
+fn answers(input: &Input<'_>, facts: &NodeFacts, filesystem: &Filesystem, judge: &mut Judge<'_>) {
     let (probe, mount) = (ProbeSlot::REMOTE_FILESYSTEM, &filesystem.mount_point);
     let Some(slot) = judge.open_instance(CheckKind::FilesystemAnswers, mount, probe, NO_GPU) else {
         return;
@@ -40,10 +41,19 @@ fn answers(filesystem: &Filesystem, judge: &mut Judge<'_>) {
         None => Answer::healthy("it answers"),
         Some(why) => {
             let source = &filesystem.source;
-            Answer::finding(Status::Critical, format!("{mount} ({source}) does not answer: {why}"))
+            let message = format!("{mount} ({source}) does not answer: {why}");
+            let answer = Answer::finding(Status::Critical, message)
                 .points(0.0)
                 .advice("check the server and the network to it; processes that touch the mount hang until it answers")
-                .evidence("unanswered", why.clone(), None)
+                .evidence("unanswered", why.clone(), None);
+            let standing = facts.faults.known().iter().filter(|fault| fault.ended.is_none());
+            let mut said = standing.filter(|fault| {
+                mounts_of(fault, input.inventory).any(|it| it.mount_point == *mount)
+            });
+            match said.next_back() {
+                Some(fault) => answer.evidence("kernel", fault.line.clone(), None),
+                None => answer,
+            }
         }
     };
     judge.close(slot, answer);

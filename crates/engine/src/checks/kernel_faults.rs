@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sickbay_model::{
-    Event, EventId, EventKind, FaultCatalogue, FaultClass, FaultEntry, Status, Timestamp,
+    Event, EventId, EventKind, FaultCatalogue, FaultClass, FaultEntry, Inventory, Status, Timestamp,
 };
 
 use crate::checks::CheckKind;
+use crate::checks::file_servers::mounts_of;
 use crate::faults::{Fault, Meaning, News};
 use crate::input::{Input, ProbeSlot, ProbeState};
 use crate::judge::{Answer, Judge, NO_GPU};
@@ -18,6 +19,9 @@ use crate::text;
 /// For how long the check of a fault that is over is answered: its recovery is confirmed by then.
 const RECOVERY_SHOWN: Duration = Duration::from_secs(600);
 
+/// How many mounts of a server that does not answer are named.
+const NAMED_MOUNTS: usize = 3;
+
 /// Judges what the kernel's log says.
 pub(super) fn kernel_faults(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<'_>) {
     let log = input.observation.kernel_log.as_deref();
@@ -26,10 +30,11 @@ pub(super) fn kernel_faults(input: &Input<'_>, facts: &mut NodeFacts, judge: &mu
     }
     let catalogue = FaultCatalogue::embedded();
     let news = log.map(|log| facts.faults.take_in(log)).unwrap_or_default();
+    facts.faults.end_by_word(&catalogue, input.at);
     facts.faults.pass(&catalogue, &input.inventory.host.boot_id, input.at);
     for News(fault) in &news {
         if let Some(entry) = catalogue.find(&fault.code) {
-            tell(fault, entry, card(facts, fault), input.at, judge);
+            tell(fault, entry, card(facts, fault), input, judge);
         }
     }
     for fault in facts.faults.known() {
@@ -64,16 +69,24 @@ fn kind(entry: &FaultEntry, card: Option<&GpuMemory>) -> CheckKind {
 }
 
 /// What it is about, in words.
-fn subject(fault: &Fault, card: Option<&GpuMemory>) -> String {
-    match card {
-        Some(card) => format!("GPU {}", card.index),
-        None => fault.device.clone(),
+fn subject(fault: &Fault, card: Option<&GpuMemory>, inventory: &Inventory) -> String {
+    if let Some(card) = card {
+        return format!("GPU {}", card.index);
+    }
+    let mounts = mounts_of(fault, inventory).map(|mount| mount.mount_point.as_str());
+    let mounts: Vec<_> = mounts.take(NAMED_MOUNTS).collect();
+    if mounts.is_empty() {
+        fault.device.clone()
+    } else {
+        format!("{} ({})", mounts.join(", "), fault.device)
     }
 }
 
-/// The instance of its check: the device and the code, so that both sort together.
-fn instance(fault: &Fault, card: Option<&GpuMemory>) -> String {
-    match (card, fault.device.as_str()) {
+/// The instance of its check: the device and the code, so that both sort together. What is said of a
+/// file server is of the first of its mounts.
+fn instance(fault: &Fault, card: Option<&GpuMemory>, inventory: &Inventory) -> String {
+    let mount = mounts_of(fault, inventory).next().map(|mount| mount.mount_point.as_str());
+    match (card, mount.unwrap_or(fault.device.as_str())) {
         (Some(card), _) => format!("{} {}", card.index, fault.code),
         (None, "") => fault.code.to_string(),
         (None, device) => format!("{device} {}", fault.code),
@@ -87,7 +100,7 @@ fn answer(
     input: &Input<'_>,
     judge: &mut Judge<'_>,
 ) {
-    let (kind, instance) = (kind(entry, card), instance(fault, card));
+    let (kind, instance) = (kind(entry, card), instance(fault, card, input.inventory));
     let model = card.map_or("", |card| card.model.as_str());
     let driver = card.and_then(|card| {
         let device = input.inventory.gpus.iter().find(|device| device.index == card.index)?;
@@ -114,7 +127,7 @@ fn answer(
         judge.close(slot, over());
         return;
     }
-    let answer = finding(fault, entry, card, meaning, input.at);
+    let answer = finding(fault, entry, card, meaning, input);
     judge.close(
         slot,
         match unread {
@@ -142,10 +155,12 @@ fn finding(
     entry: &FaultEntry,
     card: Option<&GpuMemory>,
     meaning: Meaning,
-    now: Timestamp,
+    input: &Input<'_>,
 ) -> Answer {
+    let now = input.at;
     let Fault { code, count, first, last, line, .. } = fault;
-    let message = format!("{}{}", headline(fault, entry, card), times(*count));
+    let headline = headline(fault, entry, card, input.inventory);
+    let message = format!("{headline}{}", times(*count));
     let mut answer = Answer::finding(meaning.status, message).proof().advice(meaning.advice);
     if meaning.status == Status::Critical {
         answer = answer.points(0.0);
@@ -165,8 +180,13 @@ fn finding(
 }
 
 /// "GPU 3: GPU fell off the bus (Xid 79)".
-fn headline(fault: &Fault, entry: &FaultEntry, card: Option<&GpuMemory>) -> String {
-    let subject = subject(fault, card);
+fn headline(
+    fault: &Fault,
+    entry: &FaultEntry,
+    card: Option<&GpuMemory>,
+    inventory: &Inventory,
+) -> String {
+    let subject = subject(fault, card, inventory);
     let title = &entry.title;
     let number = fault.code.as_str().split_once("xid-").map(|(family, number)| {
         if family.is_empty() { format!(" (Xid {number})") } else { format!(" (SXid {number})") }
@@ -188,14 +208,14 @@ fn tell(
     fault: &Fault,
     entry: &FaultEntry,
     card: Option<&GpuMemory>,
-    now: Timestamp,
+    input: &Input<'_>,
     judge: &mut Judge<'_>,
 ) {
     let is_gpu = kind(entry, card) == CheckKind::GpuFault;
     let event = if is_gpu { EventKind::GpuFault } else { EventKind::KernelFault };
     let when = if fault.before_watched { " (before it was watched)" } else { "" };
-    let message =
-        text::sentence(&format!("{}{}{when}", headline(fault, entry, card), times(fault.count)));
+    let headline = headline(fault, entry, card, input.inventory);
+    let message = text::sentence(&format!("{headline}{}{when}", times(fault.count)));
     let mut details = BTreeMap::from([
         ("code".to_owned(), fault.code.to_string()),
         ("count".to_owned(), fault.count.to_string()),
@@ -215,5 +235,12 @@ fn tell(
         details.insert("gpu_key".to_owned(), card.key.clone());
     }
     let resource = Some(judge.resource.clone());
-    judge.events.push(Event { id: EventId(0), at: now, kind: event, resource, message, details });
+    judge.events.push(Event {
+        id: EventId(0),
+        at: input.at,
+        kind: event,
+        resource,
+        message,
+        details,
+    });
 }

@@ -99,11 +99,13 @@ fn a_fault_is_hard_at_once_and_ends_with_a_reboot() {
     assert_eq!(node.story.minutes(60).level, Level::Critical);
     assert_eq!(node.story.told(), []);
     node.reboots("b1");
-    assert_eq!(node.story.steps(3).level, Level::Healthy);
+    // That it was booted is known for a while.
+    assert_eq!(node.story.steps(3).level, Level::Degraded);
     let told = node.story.told();
     assert!(told.contains(&HealthCheckPassed) && told.contains(&LevelChanged), "{told:?}");
     let verdict = node.story.minutes(11);
     assert!(find(&verdict, "gpu_fault", "3 xid-79").is_none(), "it is not shown for ever");
+    assert_eq!(verdict.level, Level::Healthy);
 }
 
 #[test]
@@ -294,7 +296,9 @@ fn a_fault_that_ends_where_the_log_may_not_be_read_is_told_as_over() {
     node.story.steps(3);
     node.story.told();
     node.story.node.inventory.host.boot_id = "b1".to_owned();
-    assert_eq!(node.story.steps(5).level, Level::Healthy);
+    let verdict = node.story.steps(5);
+    let check = find(&verdict, "gpu_fault", "3 xid-79");
+    assert!(check.is_none_or(|it| it.status == Status::Healthy), "{check:?}");
     assert!(node.story.told().contains(&EventKind::HealthCheckPassed));
 }
 
@@ -467,4 +471,84 @@ fn a_finding_belongs_to_one_incident_and_alone_to_none() {
     assert_eq!(places.len(), count);
     assert!(verdict.incidents.len() >= 2, "{:?}", verdict.incidents);
     assert!(places.iter().all(|place| !verdict.checks[*place].is_healthy()));
+}
+
+#[test]
+fn the_kernel_itself_says_that_it_is_over() {
+    let mut node = Logged::new();
+    node.story.steps(3);
+    node.says("nfs-not-responding", "elsewhere");
+    node.says("nfs-not-responding", "nfs01");
+    let verdict = node.story.step();
+    assert!(find(&verdict, "kernel_fault", "nfs01 nfs-not-responding").is_some());
+    node.says("nfs-ok", "nfs01");
+    let verdict = node.story.steps(2);
+    let check = find(&verdict, "kernel_fault", "nfs01 nfs-not-responding").expect("its end");
+    assert_eq!(check.status, Status::Healthy);
+    let check = find(&verdict, "kernel_fault", "elsewhere nfs-not-responding").expect("stands");
+    assert_eq!(check.status, Status::Unhealthy);
+    node.says("nfs-not-responding", "nfs01");
+    let verdict = node.story.step();
+    let check = find(&verdict, "kernel_fault", "nfs01 nfs-not-responding").expect("again");
+    assert_eq!(check.status, Status::Unhealthy, "what was said before does not end it");
+}
+
+#[test]
+fn a_server_that_was_slow_for_a_moment_is_no_finding() {
+    let mut node = Logged::new();
+    node.story.steps(3);
+    node.says("nfs-not-responding", "nfs01");
+    node.says("nfs-ok", "nfs01");
+    assert_eq!(node.story.steps(3).level, Level::Healthy);
+}
+
+#[test]
+fn a_line_about_a_file_server_is_about_its_mount() {
+    let mut node = Logged::new();
+    node.story.steps(3);
+    node.says("nfs-not-responding", "store");
+    let shared = node.story.node.inventory.filesystems.iter_mut().find(|it| it.remote);
+    shared.expect("one is remote").unanswered = Some("late".to_owned());
+    let partial = ProbeOutcome::Partial(sickbay_model::ProbeError {
+        kind: sickbay_model::ProbeErrorKind::Late,
+        message: "/shared: no answer".to_owned(),
+        advice: None,
+    });
+    node.story.node.probes.insert(probe::REMOTE_FILESYSTEM, partial);
+    let verdict = node.story.steps(3);
+    let check = find(&verdict, "kernel_fault", "/shared nfs-not-responding").expect("of it");
+    assert!(check.message.starts_with("/shared (store): NFS server"), "{}", check.message);
+    let check = find(&verdict, "filesystem_answers", "/shared").expect("judged");
+    assert_eq!((check.status, check.hard), (Status::Critical, true));
+    assert!(check.evidence.iter().any(|fact| fact.what == "kernel"), "{:?}", check.evidence);
+    assert!(find(&verdict, "probe_parts", "remote_filesystem").is_none(), "said already");
+}
+
+#[test]
+fn a_line_counts_as_often_as_it_says() {
+    let mut node = Logged::new();
+    node.story.steps(2);
+    node.says("edac-corrected", "MC1");
+    let count = |verdict: &sickbay_engine::Assessment| {
+        let all = verdict.findings().find(|it| it.check.as_str() == "kernel_fault");
+        all.map(|it| (it.status, it.message.clone()))
+    };
+    assert_eq!(count(&node.story.step()), None, "one is nothing");
+    for (times, finding) in [("0", None), ("22 and more", None), ("400", Some("403 times"))] {
+        node.says("edac-corrected", "MC1");
+        let sightings = &mut node.story.node.kernel_log.as_mut().expect("there is one").sightings;
+        let last = sightings.last_mut().expect("it was said");
+        last.facts.insert("times".to_owned(), times.to_owned());
+        let found = count(&node.story.step());
+        match finding {
+            None => assert_eq!(found, None, "{times}"),
+            Some(says) => {
+                let (status, message) = found.expect("a finding");
+                assert_eq!(status, Status::Degraded);
+                assert!(message.contains(says), "{message}");
+            }
+        }
+    }
+    node.restart();
+    assert!(count(&node.story.step()).is_some(), "the memory of it is stored");
 }

@@ -369,6 +369,9 @@ impl Machine {
         {
             names.push(number.to_string());
             names.extend(self.gpus.as_ref().and_then(|gpus| gpus.uuid(number)).map(str::to_owned));
+            if self.template.amd.is_some() {
+                names.push(format!("GPU-{}", hardware::amd_unique_id(number)));
+            }
         }
         names.extend(self.address(device));
         names
