@@ -193,12 +193,17 @@ pub(crate) fn is_of_device(finding: &CheckResult, names: &[String]) -> bool {
     })
 }
 
-/// Whether a finding is explained by another one of the assessment, as part of an incident.
+/// The finding that explains this one, as the root of an incident.
 #[must_use]
-pub(crate) fn is_explained(assessment: &Assessment, finding: &CheckResult) -> bool {
+pub(crate) fn root_of<'a>(
+    assessment: &'a Assessment,
+    finding: &CheckResult,
+) -> Option<&'a CheckResult> {
     let is_finding = |place: &usize| {
         let check = assessment.checks.get(*place);
         check.is_some_and(|it| it.check == finding.check && it.instance == finding.instance)
     };
-    assessment.incidents.iter().any(|incident| incident.evidence.iter().any(is_finding))
+    let mut incidents = assessment.incidents.iter();
+    let incident = incidents.find(|incident| incident.evidence.iter().any(is_finding))?;
+    assessment.checks.get(incident.root)
 }
