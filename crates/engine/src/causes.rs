@@ -3,7 +3,8 @@
 //! The causal rules are data (`causes.json` beside this crate's manifest). What must hold: a finding
 //! belongs to one incident at most; only confirmed problems do, never what is unknown or suspected; an
 //! incident changes no score, no level and no check: it says how findings hang together. It stays the
-//! same one while the statuses of its findings change. A rule whose root is there alone makes none: there is nothing to explain.
+//! same one while the statuses of its findings change. A rule whose root is there alone makes none:
+//! there is nothing to explain. Of rules that ask for the same finding the first one has it.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -11,8 +12,14 @@ use std::time::Duration;
 use serde::Deserialize;
 use sickbay_model::{CheckResult, Status, Timestamp};
 
+use crate::checks::CheckKind;
 use crate::judge::{Found, NO_GPU};
-use crate::memory::NodeFacts;
+use crate::memory::{GpuMemory, NodeFacts};
+
+/// The check of parts that were there, and its instances that are no adapters.
+const HARDWARE: &str = CheckKind::HardwareChanged.name();
+const CHANGED_MEMORY: &str = "memory";
+const CHANGED_DISKS: &str = "disks";
 
 /// Findings with one cause.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,9 +42,12 @@ pub struct Incident {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Same {
-    /// Of one GPU: by its index or its address on the bus. What is about the whole node belongs to
-    /// one only where the pattern says so.
-    Gpu,
+    /// Of one device: by the GPU's index, the address on the bus, or the adapter's port. What is about
+    /// the whole node belongs to one only where the pattern says so.
+    Device,
+    /// Of one device as far as is known of which: a port tells no address. Never of one that is known
+    /// to be another, or of a GPU where the cause is of none.
+    NoOtherDevice,
     /// Of the node.
     Node,
 }
@@ -52,6 +62,9 @@ struct Rule {
     advice: String,
     root: Vec<Pattern>,
     explains: Vec<Pattern>,
+    /// What it explains, too, once it explains any of these.
+    #[serde(default)]
+    also: Vec<Pattern>,
 }
 
 /// Which findings are meant.
@@ -68,9 +81,15 @@ struct Pattern {
     /// The confirmed one; none: any.
     #[serde(default)]
     status: Option<Status>,
-    /// Whether one GPU explains it although it is about the whole node.
+    /// Whether one device explains it although it is about the whole node.
     #[serde(default)]
     node_wide: bool,
+    /// Whether it must be about an adapter or its port, and not about the rest of the node.
+    #[serde(default)]
+    adapter: bool,
+    /// The whole instance; none: any.
+    #[serde(default)]
+    instances: Vec<String>,
 }
 
 static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
@@ -97,6 +116,8 @@ struct Subject<'a> {
     gpu: Option<u32>,
     /// Where it is on the bus, without the function.
     slot: Option<&'a str>,
+    /// An adapter's port (`mlx5_0/1`), or all of the adapter (`mlx5_0`).
+    port: Option<&'a str>,
 }
 
 /// Brings the findings together. `findings` are the first of the assessment's checks, in their order;
@@ -166,18 +187,22 @@ impl Rule {
     /// What one problem explains by this rule, if anything.
     fn explain(&'static self, root: usize, problems: &mut [Problem<'_>]) -> Option<Incident> {
         let cause = problems.get(root).filter(|cause| !cause.used)?;
-        let candidates =
-            problems.iter().enumerate().filter(|(place, it)| *place != root && !it.used);
-        let explained = candidates.filter(|(_, it)| self.explains(cause, it));
-        let explained: Vec<usize> = explained.map(|(place, _)| place).collect();
-        if explained.is_empty() {
+        let free: Vec<_> = (0..problems.len())
+            .filter(|place| *place != root && problems.get(*place).is_some_and(|it| !it.used))
+            .collect();
+        let matches = |patterns: &[Pattern], place: usize| {
+            problems.get(place).is_some_and(|it| self.explains(patterns, cause, it))
+        };
+        if !free.iter().any(|place| matches(&self.explains, *place)) {
             return None;
         }
-        let of = cause.subject.gpu;
-        let subject = of.map_or_else(|| "a GPU".to_owned(), |index| format!("GPU {index}"));
+        let explained = free.into_iter();
+        let explained: Vec<usize> = explained
+            .filter(|place| matches(&self.explains, *place) || matches(&self.also, *place))
+            .collect();
         let mut incident = Incident {
             rule: &self.name,
-            title: self.title.replace("{gpu}", &subject),
+            title: self.title_of(&cause.subject),
             since: cause.since,
             advice: &self.advice,
             root: cause.place,
@@ -194,9 +219,19 @@ impl Rule {
         Some(incident)
     }
 
-    fn explains(&self, cause: &Problem<'_>, problem: &Problem<'_>) -> bool {
-        let of_same = self.same == Same::Node || cause.subject.is_same(&problem.subject);
-        let mut patterns = self.explains.iter();
+    fn title_of(&self, subject: &Subject<'_>) -> String {
+        let name = subject.name();
+        let known = |or: &str| name.clone().unwrap_or_else(|| or.to_owned());
+        self.title.replace("{gpu}", &known("a GPU")).replace("{device}", &known("a device"))
+    }
+
+    fn explains(&self, patterns: &[Pattern], cause: &Problem<'_>, problem: &Problem<'_>) -> bool {
+        let of_same = match self.same {
+            Same::Node => true,
+            Same::Device => cause.subject.is_same(&problem.subject),
+            Same::NoOtherDevice => cause.subject.may_be(&problem.subject),
+        };
+        let mut patterns = patterns.iter();
         cause.apart(problem) <= Duration::from_secs(self.within_seconds)
             && patterns
                 .any(|pattern| (of_same || pattern.is_node_wide(problem)) && pattern.fits(problem))
@@ -208,6 +243,12 @@ impl Pattern {
         let result = problem.result;
         if result.check.as_str() != self.check
             || self.status.is_some_and(|it| it != problem.confirmed)
+        {
+            return false;
+        }
+        let is_named = |it: &String| **it == *result.instance;
+        if !self.instances.is_empty() && !self.instances.iter().any(is_named)
+            || self.adapter && problem.subject.port.is_none()
         {
             return false;
         }
@@ -223,8 +264,8 @@ impl Pattern {
     }
 
     fn is_node_wide(&self, problem: &Problem<'_>) -> bool {
-        let Subject { gpu, slot } = problem.subject;
-        self.node_wide && gpu.is_none() && slot.is_none()
+        let Subject { gpu, slot, port } = problem.subject;
+        self.node_wide && gpu.is_none() && slot.is_none() && port.is_none()
     }
 }
 
@@ -243,19 +284,56 @@ impl<'a> Subject<'a> {
             there.find(|card| card.index == index)
         };
         match card {
-            Some(card) => Self { gpu: Some(card.index), slot: slot(&card.pci_address) },
-            None if found.gpu != NO_GPU => Self { gpu: Some(u32::from(found.gpu)), slot: None },
-            None => Self { gpu: None, slot: slot(first) },
+            Some(card) => Self { gpu: Some(card.index), slot: slot(&card.pci_address), port: None },
+            None if found.gpu != NO_GPU => Self { gpu: Some(found.gpu.into()), ..Self::default() },
+            None => Self::of_instance(facts, found.result.check.as_str(), first),
         }
+    }
+
+    /// What an instance says that is of no GPU's check.
+    fn of_instance(facts: &'a NodeFacts, check: &str, first: &'a str) -> Self {
+        let is_part = |name: &str| name == CHANGED_MEMORY || name == CHANGED_DISKS;
+        let is_port = check.starts_with("infiniband_") || check == HARDWARE && !is_part(first);
+        if is_port && !first.is_empty() {
+            return Self { port: Some(first), ..Self::default() };
+        }
+        let slot = slot(first);
+        let is_there = |card: &&GpuMemory| {
+            let of = self::slot(&card.pci_address);
+            slot.zip(of).is_some_and(|(a, b)| a.eq_ignore_ascii_case(b))
+        };
+        let gpu = facts.gpus.iter().find(is_there).map(|card| card.index);
+        Self { gpu, slot, port: None }
+    }
+
+    /// In words; none where nothing is known of it.
+    fn name(&self) -> Option<String> {
+        let gpu = self.gpu.map(|index| format!("GPU {index}"));
+        gpu.or_else(|| self.port.or(self.slot).map(str::to_owned))
     }
 
     /// Whether both are known to be about one thing.
     fn is_same(&self, other: &Self) -> bool {
-        match (self.slot, other.slot) {
-            (Some(own), Some(other)) => own.eq_ignore_ascii_case(other),
+        match (self.slot, other.slot, self.port, other.port) {
+            (Some(own), Some(other), ..) => own.eq_ignore_ascii_case(other),
+            (_, _, Some(own), Some(other)) => is_same_port(own, other),
             _ => self.gpu.is_some() && self.gpu == other.gpu,
         }
     }
+
+    /// Whether nothing says that both are about different things.
+    fn may_be(&self, other: &Self) -> bool {
+        let is_other_slot = self.slot.is_some() && other.slot.is_some();
+        let is_other_port = self.port.is_some() && other.port.is_some();
+        let is_gpu = self.gpu.is_some() || other.gpu.is_some();
+        self.is_same(other) || !(is_other_slot || is_other_port || is_gpu)
+    }
+}
+
+/// Whether both are one port, or one is the adapter of the other.
+fn is_same_port(a: &str, b: &str) -> bool {
+    let adapter = |port: &str| port.split_once('/').map(|(adapter, _)| adapter.to_owned());
+    a == b || adapter(a).as_deref() == Some(b) || adapter(b).as_deref() == Some(a)
 }
 
 /// `0000:3b:00` of `0000:3b:00.1`; none if it is no address on the bus.
@@ -284,7 +362,7 @@ mod tests {
         for rule in RULES.iter() {
             assert!(!rule.root.is_empty() && !rule.explains.is_empty(), "{}", rule.name);
             assert!(!rule.advice.is_empty() && rule.within_seconds > 0, "{}", rule.name);
-            for pattern in rule.root.iter().chain(&rule.explains) {
+            for pattern in rule.root.iter().chain(&rule.explains).chain(&rule.also) {
                 let check = pattern.check.as_str();
                 assert!(
                     checks.contains(&check) || TO_COME.contains(&check),

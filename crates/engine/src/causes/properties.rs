@@ -34,15 +34,25 @@ fn cards() -> NodeFacts {
 fn found() -> impl Strategy<Value = Found> {
     let patterns: Vec<(String, String)> = RULES
         .iter()
-        .flat_map(|rule| rule.root.iter().chain(&rule.explains))
+        .flat_map(|rule| rule.root.iter().chain(&rule.explains).chain(&rule.also))
         .flat_map(|pattern| {
             let codes =
                 if pattern.codes.is_empty() { vec![String::new()] } else { pattern.codes.clone() };
             codes.into_iter().map(|code| (pattern.check.clone(), code))
         })
         .collect();
-    let device =
-        prop::sample::select(vec!["", "0", "1", "2", "0000:11:00.1", "0000:99:00.0", "eth0"]);
+    let device = prop::sample::select(vec![
+        "",
+        "0",
+        "1",
+        "2",
+        "0000:11:00.1",
+        "0000:99:00.0",
+        "eth0",
+        "mlx5_0/1",
+        "mlx5_0",
+        "memory",
+    ]);
     let status = prop::sample::select(vec![
         Status::Healthy,
         Status::Degraded,

@@ -9,7 +9,7 @@ use crate::scenarios::{Story, find};
 
 const RATE: f64 = 5e10;
 
-fn with_ports(count: u32) -> Story {
+pub(crate) fn with_ports(count: u32) -> Story {
     let mut node = Node::well(0);
     node.set(metric::MEMORY_TOTAL, 2e12);
     for number in 0..count {
@@ -32,13 +32,13 @@ fn with_ports(count: u32) -> Story {
     Story::of(node)
 }
 
-fn port(story: &mut Story, name: &str, active: bool) {
+pub(crate) fn port(story: &mut Story, name: &str, active: bool) {
     let (state, physical) = if active { (4.0, 5.0) } else { (1.0, 2.0) };
     story.node.set_of(metric::INFINIBAND_STATE, name, state);
     story.node.set_of(metric::INFINIBAND_PHYSICAL_STATE, name, physical);
 }
 
-fn add(story: &mut Story, metric: MetricId, name: &str, by: f64) {
+pub(crate) fn add(story: &mut Story, metric: MetricId, name: &str, by: f64) {
     let before = story.node.readings.get(&(metric, name.to_owned())).copied().unwrap_or(0.0);
     story.node.set_of(metric, name, before + by);
 }
@@ -48,7 +48,7 @@ fn confirmed(verdict: &Assessment, check: &str, instance: &str) -> Status {
     find(verdict, check, instance).filter(|it| it.hard).map_or(Status::Healthy, |it| it.status)
 }
 
-fn reboot(story: &mut Story, id: &str, uptime: f64) {
+pub(crate) fn reboot(story: &mut Story, id: &str, uptime: f64) {
     story.node.inventory.host.boot_id = id.to_owned();
     story.node.set(metric::UPTIME, uptime);
 }

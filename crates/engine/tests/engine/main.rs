@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod chains;
 mod expected;
 mod hardware;
 mod incidents;
