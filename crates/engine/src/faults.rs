@@ -158,7 +158,9 @@ impl Faults {
             let rebooted = !boot_id.is_empty() && fault.boot_id != boot_id;
             let unseen = now.since(fault.last);
             let over = match entry.clears {
-                Clears::AfterSeconds(seconds) => unseen > Duration::from_secs(seconds),
+                Clears::AfterSeconds(seconds) => {
+                    unseen > Duration::from_secs(seconds) && !fault.repeats(entry, now)
+                }
                 Clears::Reset => rebooted || unseen > RESET_HOLD,
                 Clears::Reboot => rebooted,
             };

@@ -120,15 +120,23 @@ fn what_was_there_before_it_was_watched_counts_only_where_it_still_is_so() {
 }
 
 #[test]
-fn faults_of_applications_are_events_until_they_repeat() {
+fn faults_of_applications_pass_until_they_repeat() {
     let mut node = Logged::new();
     node.story.steps(3);
     node.says("xid-31", "0000:12:00.0");
-    assert_eq!(node.story.steps(2).level, Level::Healthy);
-    assert_eq!(node.story.told(), [EventKind::GpuFault]);
+    let verdict = node.story.steps(2);
+    let check = find(&verdict, "gpu_fault", "2 xid-31").expect("named");
+    assert_eq!((check.status, verdict.level), (Status::Degraded, Level::Degraded));
+    assert!(check.advice.as_ref().is_some_and(|it| it.0.contains("restart the application")));
+    assert!(verdict.readiness.ready, "the node can be used");
+    assert!(node.story.told().contains(&EventKind::GpuFault));
+    assert_eq!(node.story.minutes(16).level, Level::Healthy, "it passes by itself");
     node.says("xid-31", "0000:12:00.0");
     let verdict = node.story.step();
     let check = find(&verdict, "gpu_fault", "2 xid-31").expect("twice in a day on one GPU");
+    assert!(check.advice.as_ref().is_some_and(|it| it.0.contains("run diagnostics")));
+    let verdict = node.story.minutes(30);
+    let check = find(&verdict, "gpu_fault", "2 xid-31").expect("it does not pass any more");
     assert_eq!(check.status, Status::Degraded);
     // A day later it is over.
     node.story.at = node.story.at.plus(Duration::from_secs(25 * 3600));

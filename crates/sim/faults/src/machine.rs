@@ -368,7 +368,10 @@ impl Machine {
         if let Some(number) = device.strip_prefix("gpu").and_then(|text| text.parse::<usize>().ok())
         {
             names.push(number.to_string());
-            names.extend(self.gpus.as_ref().and_then(|gpus| gpus.uuid(number)).map(str::to_owned));
+            match &self.gpus {
+                Some(gpus) => names.extend(gpus.uuid(number).map(str::to_owned)),
+                None => names.push(format!("GPU-{}", hardware::amd_unique_id(number))),
+            }
         }
         names.extend(self.address(device));
         names

@@ -301,11 +301,16 @@ fn sensors(template: &Template, tree: &mut Tree) {
     }
 }
 
+/// What an AMD card calls itself.
+pub(super) fn amd_unique_id(number: usize) -> String {
+    format!("9f2a7c51e03b4d{number:02x}")
+}
+
 fn amd_card(number: usize, bus: &str, name: &str, tree: &mut Tree) {
     let at = format!("sys/class/drm/card{}/device", number + 1);
     let hwmon = format!("{at}/hwmon/hwmon{}", number + 20);
     let address = format!("0000:{bus}:00.0");
-    let unique = format!("9f2a7c51e03b4d{number:02x}");
+    let unique = amd_unique_id(number);
     let serial = format!("69234100{number:04}");
     let uevent = format!("DRIVER=amdgpu\nPCI_CLASS=120000\nPCI_SLOT_NAME={address}");
     for (file, value) in [
