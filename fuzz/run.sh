@@ -45,7 +45,7 @@ seeds_of() {
         mounts) echo '*/self/mountinfo' ;;
         disks) echo '*/proc/diskstats' ;;
         network) echo '*/proc/net/*' ;;
-        host) echo '*/fs/file-nr */proc/uptime */boot_id */os-release */temp1_input */flags */ce_count' ;;
+        host) echo '*/fs/file-nr */proc/uptime */boot_id */os-release */temp1_input */flags */ce_count */ports/1/state */ports/1/rate */current_link_speed */aer_dev_correctable' ;;
         processes) echo '*/proc/[0-9]*/*' ;;
         amd) echo '*/amd/*/pp_dpm_* */amd/*_link_* */amd/*_err_count */amd/*_input */amd/*_total' ;;
         nvidia-smi) echo '*/nvidia-smi/*/gpus.txt */nvidia-smi/*/apps.txt */nvidia-smi/*/help.txt' ;;

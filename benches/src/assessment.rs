@@ -108,7 +108,7 @@ fn instances(kind: InstanceKind) -> Vec<String> {
         InstanceKind::Interface => names(&["eth0", "eth1"]),
         InstanceKind::Sensor => names(&["coretemp/Package 0", "coretemp/Package 1"]),
         InstanceKind::Gpu => (0..GPUS).map(|gpu| gpu.to_string()).collect(),
-        InstanceKind::NvLink => Vec::new(),
+        InstanceKind::NvLink | InstanceKind::Port | InstanceKind::PciDevice => Vec::new(),
         InstanceKind::Target => names(&["10.0.0.1"]),
     }
 }

@@ -103,6 +103,12 @@ fn host(bytes: &[u8]) {
         assert!(degrees.is_finite());
     }
     assert!(sysfs::text(bytes, 64).chars().count() <= 64);
+    let _ = infiniband::parse_state(bytes);
+    let _ = pci::parse_generation(bytes);
+    let _ = pci::parse_error_total(bytes);
+    if let Ok(rate) = infiniband::parse_rate(bytes) {
+        assert!(rate.is_finite() && rate >= 0.0);
+    }
 }
 
 fn processes(bytes: &[u8]) {

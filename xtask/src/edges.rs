@@ -45,6 +45,7 @@ const RULES: &[Rule] = &[
         ours: &["sickbay-model", "sickbay-runtime", "sickbay-collect"],
         never: &["axum", "rusqlite"],
     },
+    Rule { name: "sickbay-diagnose", ours: &["sickbay-collect"], never: RUNTIMES },
     Rule { name: "sickbay-store", ours: &["sickbay-model"], never: &["axum", "reqwest"] },
     Rule {
         name: "sickbay-hub",
@@ -81,6 +82,7 @@ const RULES: &[Rule] = &[
             "sickbay-runtime",
             "sickbay-collect",
             "sickbay-ssh",
+            "sickbay-diagnose",
             "sickbay-store",
             "sickbay-hub",
         ],

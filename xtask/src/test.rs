@@ -21,6 +21,7 @@ const PACKAGES: &[(&str, &str, &str)] = &[
     ("g++", "g++", "builds libFuzzer for the fuzz targets"),
     ("procps", "pgrep", "finds processes that a test must not leave behind"),
     ("openssh-server", "/usr/sbin/sshd", "the nodes of a fleet are real servers"),
+    ("zstd", "/usr/bin/zstd", "support bundles are read with it"),
     ("openssh-client", "ssh-keygen", "keys, certificates and agents of the fleet's tests"),
     ("iproute2", "/bin/ip", "networks that fall apart, in namespaces"),
     ("busybox", "busybox", "a node's shell and tools may be busybox"),

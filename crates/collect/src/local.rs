@@ -18,10 +18,12 @@ mod cpu;
 mod disk;
 pub(crate) mod filesystem;
 mod host;
+pub(crate) mod infiniband;
 mod kernel_log;
 mod links;
 mod memory;
 pub(crate) mod network;
+pub(crate) mod pcie;
 #[cfg(any(not(target_os = "linux"), feature = "portable"))]
 pub mod portable;
 mod pressure;

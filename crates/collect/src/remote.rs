@@ -25,6 +25,7 @@ pub(crate) use reader::find_byte;
 
 mod conversation;
 pub use conversation::Conversation;
+pub use program::{LIMITED, packed_line, quoted};
 
 mod host;
 mod mounts;

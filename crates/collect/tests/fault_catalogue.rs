@@ -118,6 +118,10 @@ fn every_family_finds_its_lines() {
             "mlx5-temperature 0000:81:00.0",
         ),
         (
+            "mlx5_core 0000:81:00.0: mlx5_pcie_event:301:(pid 268269): Detected insufficient power on the PCIe slot (27W).",
+            "mlx5-power 0000:81:00.0",
+        ),
+        (
             "mlx5_core 0000:81:00.0: Port module event[error]: module 0, Cable error, Bus stuck (I2C or data shorted)",
             "mlx5-cable 0000:81:00.0",
         ),
@@ -177,10 +181,6 @@ fn every_family_finds_its_lines() {
         ("mce: CMCI storm detected: switching to poll mode", "mce-storm "),
         ("mce: CPU3 BANK7 CMCI storm detected", "mce-storm 3"),
         ("mce: CPU3 BANK7 CMCI storm subsided", "mce-storm-over 3"),
-        (
-            "mlx5_core 0000:5e:00.0: mlx5_pcie_event:301:(pid 268269): Detected insufficient power on the PCIe slot (27W).",
-            "mlx5-power 0000:5e:00.0",
-        ),
         (
             "mlx5_core 0000:5e:00.0: mlx5_pcie_event:306:(pid 9): PCIe slot advertised sufficient power (75W).",
             "mlx5-power-ok 0000:5e:00.0",
@@ -247,8 +247,22 @@ fn every_family_finds_its_lines() {
 }
 
 #[test]
+fn a_line_of_edac_says_how_often() {
+    for (line, times) in [
+        ("EDAC MC1: 400 CE memory read error on CPU_SrcID#1_MC#1_Chan#0_DIMM#0", Some("400")),
+        ("EDAC MC0: 2 UE memory read error on CPU_SrcID#0_MC#0_Chan#1_DIMM#0", Some("2")),
+        ("EDAC MC0: CE page 0x0, offset 0x0, grain 0, syndrome 0x0, row 0, channel 0", None),
+    ] {
+        let found = FaultMatcher::embedded().find(line.as_bytes(), 0, LogPosition(0));
+        let facts = found.expect(line).facts;
+        assert_eq!(facts.get("times").map(String::as_str), times, "{line}");
+    }
+}
+
+#[test]
 fn lines_that_look_alike_are_no_faults() {
     for line in [
+        "mlx5_core 0000:81:00.0: mlx5_pcie_event:306:(pid 9): PCIe slot advertised sufficient power (75W).",
         "NVRM: loading NVIDIA UNIX x86_64 Kernel Module  550.90.07  Fri May 31 09:35:42 UTC 2024",
         "NVRM: GPU at PCI:0000:3b:00: GPU-5b2f0a5e-7d5f-4d4b-9d2a-0c7a3f1f2a11",
         "NVRM: GPU Board Serial Number: 1650123456789",

@@ -147,6 +147,8 @@ fn nothing_there_at_all() {
         kernel_log: not applicable: there is no /dev/kmsg here (a container without it)
         filesystem: absent: cannot read ROOT/proc/self/mountinfo: No such file or directory (os error 2)
         network_links: not applicable: no /sys/class/net is visible here
+        infiniband: not applicable: no InfiniBand or RoCE adapter is visible here
+        pcie: not applicable: no link of an adapter, NVMe disk or GPU is visible here
         sensors: not applicable: this machine shows no temperature sensors
         processes: absent: cannot read ROOT/proc: No such file or directory (os error 2)
     "#]].assert_eq(&outcomes(root.path()));
@@ -166,6 +168,8 @@ fn every_file_is_empty() {
             kernel_log: malformed: cannot understand ROOT/proc/sys/kernel/random/boot_id: the content is no UUID
             filesystem: malformed: cannot understand ROOT/proc/self/mountinfo: there is not one mount
             network_links: malformed: cannot understand ROOT/proc/net/route: the heading is missing
+            infiniband: partly: cannot understand ROOT/sys/class/infiniband/mlx5_0/ports/1/state, line 1: the state is not a number that fits: ""; cannot understand ROOT/sys/class/infi
+            pcie: partly: cannot understand ROOT/sys/bus/pci/devices/0000:00:00.0/class, line 1: the value is not a number that fits: ""; cannot understand ROOT/sys/bus/pci/devic
             sensors: failed: none of 8 temperature sensors answered; the last: ROOT/sys/class/hwmon/hwmon5/temp1_input: hwmon temperature, line 1: the value is not a number that fit
             processes: malformed: none of 9 processes in ROOT/proc could be understood; the last: process 6000: /proc/PID/stat: there is no name in parentheses
         "#]],
@@ -186,6 +190,8 @@ fn every_file_is_cut_in_the_middle() {
             kernel_log: malformed: cannot understand ROOT/proc/sys/kernel/random/boot_id: the content is no UUID
             filesystem: answered
             network_links: malformed: cannot understand ROOT/proc/net/ipv6_route, line 1: next hop is not a number that fits: "000"
+            infiniband: answered
+            pcie: not applicable: no link of an adapter, NVMe disk or GPU is visible here
             sensors: answered
             processes: malformed: none of 9 processes in ROOT/proc could be understood; the last: process 6000: /proc/PID/stat, line 1: resident pages is missing
         "#]],
@@ -206,6 +212,8 @@ fn every_file_is_noise() {
             kernel_log: malformed: cannot understand ROOT/proc/sys/kernel/random/boot_id: the content is no UUID
             filesystem: malformed: cannot understand ROOT/proc/self/mountinfo, line 1: device is missing
             network_links: malformed: cannot understand ROOT/proc/net/route, line 1: destination is not a number that fits: "?????)???????Y?AZP|?T?8T??Ƒ??Y?L??2????…"
+            infiniband: partly: cannot understand ROOT/sys/class/infiniband/mlx5_0/ports/1/state, line 1: the state is not a number that fits: "FU??m?)??S???QpF???IL????C?;??׺cU)?-???…
+            pcie: partly: cannot understand ROOT/sys/bus/pci/devices/0000:00:00.0/class, line 1: the value is not a number that fits: "FU??m?)??S???QpF???IL????C?;??׺cU)?-???…"; 
             sensors: failed: none of 8 temperature sensors answered; the last: ROOT/sys/class/hwmon/hwmon5/temp1_input: hwmon temperature, line 1: the value is not a number that fit
             processes: malformed: none of 9 processes in ROOT/proc could be understood; the last: process 6000: /proc/PID/stat: there is no name in parentheses
         "#]],
@@ -226,6 +234,8 @@ fn every_number_is_huge() {
             kernel_log: malformed: cannot understand ROOT/proc/sys/kernel/random/boot_id: the content is no UUID
             filesystem: malformed: cannot understand ROOT/proc/self/mountinfo, line 1: device is not a number that fits: "99999999999999999999999999:999999999999…"
             network_links: malformed: cannot understand ROOT/proc/net/route, line 2: destination is not a number that fits: "99999999999999999999999999"
+            infiniband: partly: cannot understand ROOT/sys/class/infiniband/mlx5_0/ports/1/state, line 1: the state is not a number that fits: "99999999999999999999999999: ACTIVE"; can
+            pcie: partly: cannot understand ROOT/sys/bus/pci/devices/0000:00:00.0/class, line 1: the value is not a number that fits: "99999999999999999999999999x099999999999…"; 
             sensors: failed: none of 8 temperature sensors answered; the last: ROOT/sys/class/hwmon/hwmon5/temp1_input: hwmon temperature, line 1: the value is not a number that fit
             processes: malformed: none of 9 processes in ROOT/proc could be understood; the last: process 6000: /proc/PID/stat, line 1: pid is not a number that fits: "999999999999999
         "#]],
@@ -246,6 +256,8 @@ fn every_number_is_the_largest_that_fits() {
             kernel_log: malformed: cannot understand ROOT/proc/sys/kernel/random/boot_id: the content is no UUID
             filesystem: malformed: cannot understand ROOT/proc/self/mountinfo, line 1: device is not a number that fits: "18446744073709551615:184467440737095516…"
             network_links: malformed: cannot understand ROOT/proc/net/route, line 2: destination is not a number that fits: "18446744073709551615"
+            infiniband: partly: cannot understand ROOT/sys/class/infiniband/mlx5_0/ports/1/state, line 1: the state is not a number that fits: "18446744073709551615: ACTIVE"; cannot un
+            pcie: partly: cannot understand ROOT/sys/bus/pci/devices/0000:00:00.0/class, line 1: the value is not a number that fits: "18446744073709551615x018446744073709551…"; 
             sensors: failed: none of 8 temperature sensors answered; the last: ROOT/sys/class/hwmon/hwmon5/temp1_input: hwmon temperature, line 1: the value is not a number that fit
             processes: malformed: none of 9 processes in ROOT/proc could be understood; the last: process 6000: /proc/PID/stat, line 1: pid is not a number that fits: "184467440737095
         "#]],
@@ -266,6 +278,8 @@ fn every_number_is_negative() {
             kernel_log: malformed: cannot understand ROOT/proc/sys/kernel/random/boot_id: the content is no UUID
             filesystem: malformed: cannot understand ROOT/proc/self/mountinfo, line 1: device is not a number that fits: "-5:-5"
             network_links: malformed: cannot understand ROOT/proc/net/route, line 2: destination is not a number that fits: "-5"
+            infiniband: partly: cannot understand ROOT/sys/class/infiniband/mlx5_0/ports/1/state, line 1: the state is not a number that fits: "-5: ACTIVE"; cannot understand ROOT/sys/
+            pcie: partly: cannot understand ROOT/sys/bus/pci/devices/0000:00:00.0/class, line 1: the value is not a number that fits: "-5x0-5"; cannot understand ROOT/sys/bus/pci
             sensors: answered
             processes: malformed: none of 9 processes in ROOT/proc could be understood; the last: process 6000: /proc/PID/stat, line 1: pid is not a number that fits: "-5 "
         "#]],
@@ -286,6 +300,8 @@ fn every_file_is_one_long_line() {
             kernel_log: malformed: cannot understand ROOT/proc/sys/kernel/random/boot_id: the content is no UUID
             filesystem: answered
             network_links: answered
+            infiniband: answered
+            pcie: partly: cannot understand ROOT/sys/bus/pci/devices/0000:00:00.0/class, line 1: the value is not a number that fits: "0x060000 0x060000 0x060000 0x060000 0x0…"; 
             sensors: failed: none of 8 temperature sensors answered; the last: ROOT/sys/class/hwmon/hwmon5/temp1_input: hwmon temperature, line 1: the value is not a number that fit
             processes: answered
         "#]],

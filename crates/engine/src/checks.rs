@@ -18,10 +18,15 @@ mod file_servers;
 mod filesystem;
 mod gpu;
 mod gpu_errors;
+mod gpu_growth;
 mod gpu_presence;
+mod growth;
+mod infiniband;
 mod kernel_faults;
 mod memory;
 mod network;
+mod past;
+mod pcie;
 mod process;
 mod refused;
 mod straggler;
@@ -38,10 +43,13 @@ pub(crate) type CheckFn = fn(&Input<'_>, &mut NodeFacts, &mut Judge<'_>);
 /// Every check, in the order in which they are answered and, among equals, shown.
 pub(crate) const ALL: &[CheckFn] = &[
     reachable,
+    past::reboots,
     memory::oom_kills,
     system::cpu,
     memory::memory,
     expected::memory_size,
+    past::memory,
+    past::disks,
     memory::swap,
     memory::hardware_errors,
     system::pressure,
@@ -52,6 +60,8 @@ pub(crate) const ALL: &[CheckFn] = &[
     network::latency,
     network::interfaces,
     network::default_route,
+    infiniband::ports,
+    pcie::devices,
     process::expected,
     process::blocked,
     process::zombies,
@@ -80,6 +90,10 @@ pub(crate) enum Scope {
     Unlisted,
     /// Something that is over when it is not said any more.
     Passing,
+    /// A port of an adapter that is there.
+    Port,
+    /// A device on PCIe that is there.
+    PciDevice,
     /// A GPU's index in the inventory.
     Gpu,
     /// A GPU's index, of something that is over when it is not said any more.
@@ -175,7 +189,7 @@ check_kinds! {
     Swap = "swap", System, MEMORY, Node, Some(|p| p.thresholds.swap_used);
     /// The kernel had to kill processes for lack of memory.
     OomKills = "oom_kills", System, MEMORY, Node, None;
-    /// Memory errors that could not be corrected (EDAC).
+    /// Memory errors that could not be corrected, or are corrected ever more often (EDAC).
     MemoryErrors = "memory_errors", System, MEMORY, Node, None;
     /// Tasks wait for CPU.
     PressureCpu = "pressure_cpu", System, PRESSURE, Node, Some(|p| p.thresholds.pressure_cpu);
@@ -209,6 +223,20 @@ check_kinds! {
     InterfaceDrops = "interface_drops", Network, NETWORK, Interface, Some(|p| p.thresholds.interface_drops);
     /// There is a default route as before, and its interface has a link.
     DefaultRoute = "default_route", Network, NETWORK, Node, None;
+    /// A port of an InfiniBand or RoCE adapter that was active still is, and stays so.
+    InfinibandLink = "infiniband_link", Network, INFINIBAND, Port, None;
+    /// A port runs as fast as those of the same kind, and as it did before.
+    InfinibandRate = "infiniband_rate", Network, INFINIBAND, Port, None;
+    /// The error counters of a port stand still.
+    InfinibandErrors = "infiniband_errors", Network, INFINIBAND, Port, None;
+    /// The PCIe link of a network adapter or an NVMe disk is as wide and fast as it can be.
+    PcieLink = "pcie_link", System, PCIE, PciDevice, None;
+    /// The PCIe link of a device makes hardly any errors.
+    PcieErrors = "pcie_errors", System, PCIE, PciDevice, None;
+    /// What the node had is there: memory, network adapters, NVMe disks.
+    HardwareChanged = "hardware_changed", System, HOST, Passing, None;
+    /// The node was not booted lately, nor again and again.
+    Reboots = "reboots", System, HOST, Node, None;
     /// The processes that the config expects are there.
     ProcessExpected = "process_expected", Process, PROCESSES, Node, None;
     /// No process stays in uninterruptible sleep.
@@ -233,18 +261,26 @@ check_kinds! {
     GpuThrottle = "gpu_throttle", Gpu, NVIDIA, Gpu, None;
     /// Memory errors that ECC could not correct since the driver was loaded.
     GpuEcc = "gpu_ecc", Gpu, NVIDIA, Gpu, None;
+    /// Memory errors that ECC corrects do not come in number.
+    GpuEccCorrected = "gpu_ecc_corrected", Gpu, NVIDIA, Gpu, None;
     /// Memory rows that could not be remapped.
     GpuRowRemapFailed = "gpu_row_remap_failed", Gpu, NVIDIA, Gpu, None;
     /// Memory rows that wait for a reset to be remapped.
     GpuRowRemap = "gpu_row_remap", Gpu, NVIDIA, Gpu, None;
     /// The PCIe link has all its lanes.
     GpuPcieWidth = "gpu_pcie_width", Gpu, NVIDIA, Gpu, None;
+    /// The PCIe link of a busy card runs at its full speed.
+    GpuPcieGeneration = "gpu_pcie_generation", Gpu, NVIDIA, Gpu, None;
+    /// Packets on the PCIe link are sent again no more often than its speed explains.
+    GpuPcieReplay = "gpu_pcie_replay", Gpu, NVIDIA, Gpu, None;
     /// Card memory used while no job is on the card.
     GpuMemory = "gpu_memory", Gpu, NVIDIA, Gpu, Some(|p| p.thresholds.gpu_memory_used);
     /// A card that says it is busy draws power like one.
     GpuActivity = "gpu_activity", Gpu, NVIDIA, Gpu, None;
     /// The links that the card's peers have are active.
     GpuNvlink = "gpu_nvlink", Gpu, NVIDIA, Gpu, None;
+    /// The card's NVLinks do not make errors in number.
+    GpuNvlinkErrors = "gpu_nvlink_errors", Gpu, NVIDIA, Gpu, None;
     /// The driver asks for no recovery action.
     GpuRecoveryAction = "gpu_recovery_action", Gpu, NVIDIA, Gpu, None;
     /// The kernel reported no fault of a GPU, or it is over.

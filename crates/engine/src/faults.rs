@@ -31,6 +31,9 @@ const STUBBORN_BOOTS: u32 = 3;
 const STUBBORN_ADVICE: &str =
     "it came back after two reboots: take the node out of use, have the part replaced";
 
+/// The name of the fact that says how often a line's fault happened (`400 CE`).
+const TIMES: &str = "times";
+
 /// The faults of one node.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -77,7 +80,7 @@ pub(crate) struct Meaning {
     pub(crate) advice: String,
 }
 
-/// A fault that is worth an event: it was seen for the first time, or once more often by a power of ten.
+/// A fault that is worth an event: it was seen for the first time, or ten times as often as when it was last told.
 pub(crate) struct News(pub(crate) usize);
 
 impl Faults {
@@ -99,9 +102,9 @@ impl Faults {
             if same_boot && sighting.position <= judged {
                 continue;
             }
-            let place = self.see(sighting, &log.boot_id, first_look);
+            let (place, before) = self.see(sighting, &log.boot_id, first_look);
             let count = self.known.get(place).map_or(0, |fault| fault.count);
-            if is_power_of_ten(count) && !news.iter().any(|News(known)| *known == place) {
+            if digits(count) > digits(before) && !news.iter().any(|News(known)| *known == place) {
                 news.push(News(place));
             }
         }
@@ -110,32 +113,34 @@ impl Faults {
         news
     }
 
-    /// Returns the place of the fault.
-    fn see(&mut self, sighting: &FaultSighting, boot_id: &str, first_look: bool) -> usize {
+    /// Returns the place of the fault, and how often it was seen before.
+    fn see(&mut self, sighting: &FaultSighting, boot_id: &str, first_look: bool) -> (usize, u32) {
         let same = |fault: &Fault| fault.code == sighting.code && fault.device == sighting.device;
         if let Some(place) = self.known.iter().position(same)
             && let Some(fault) = self.known.get_mut(place)
         {
+            let before = if fault.ended.is_some() { 0 } else { fault.count };
             fault.see(sighting, boot_id, first_look);
-            return place;
+            return (place, before);
         }
-        let fault = Fault {
+        let mut fault = Fault {
             code: sighting.code.clone(),
             device: sighting.device.clone(),
             boot_id: boot_id.to_owned(),
             first: sighting.at,
             last: sighting.at,
-            count: 1,
+            count: 0,
             boots: 1,
-            recent: vec![sighting.at],
+            recent: Vec::new(),
             line: sighting.line.clone(),
             facts: sighting.facts.clone(),
             before_watched: first_look,
             ended: None,
         };
+        fault.add(sighting);
         if self.known.len() < MAX_FAULTS {
             self.known.push(fault);
-            return self.known.len() - 1;
+            return (self.known.len() - 1, 0);
         }
         // The one that says least now gives its place: over before not over, old before new.
         let least = self.known.iter().enumerate();
@@ -144,7 +149,7 @@ impl Faults {
         if let Some(old) = self.known.get_mut(place) {
             *old = fault;
         }
-        place
+        (place, 0)
     }
 
     /// Ends what is over by now, and forgets what was over for long. `boot_id` is of the boot that
@@ -183,15 +188,22 @@ impl Fault {
             self.first = sighting.at;
             self.count = 0;
         }
-        self.count = self.count.saturating_add(1);
+        self.add(sighting);
         self.last = self.last.max(sighting.at);
-        if self.recent.len() >= MAX_RECENT {
-            self.recent.remove(0);
-        }
-        self.recent.push(sighting.at);
         self.line.clone_from(&sighting.line);
         self.facts.clone_from(&sighting.facts);
         self.before_watched &= first_look;
+    }
+
+    /// Counts a sighting: as often as its line says that it happened.
+    fn add(&mut self, sighting: &FaultSighting) {
+        let times = sighting.facts.get(TIMES).and_then(|text| text.parse::<u32>().ok());
+        let times = times.unwrap_or(1).max(1);
+        self.count = self.count.saturating_add(times);
+        let kept = MAX_RECENT.min(times as usize);
+        let too_many = (self.recent.len() + kept).saturating_sub(MAX_RECENT);
+        self.recent.drain(..too_many);
+        self.recent.extend(std::iter::repeat_n(sighting.at, kept));
     }
 
     /// What it means, on a GPU of this model with this driver (both empty for what is no GPU).
@@ -232,6 +244,6 @@ impl Fault {
     }
 }
 
-fn is_power_of_ten(count: u32) -> bool {
-    matches!(count, 1 | 10 | 100 | 1000 | 10_000 | 100_000 | 1_000_000)
+fn digits(count: u32) -> u32 {
+    count.checked_ilog10().map_or(0, |below| below + 1)
 }

@@ -45,6 +45,8 @@ probes! {
     14 AMD;
     15 TORCH;
     16 KERNEL_LOG;
+    17 INFINIBAND;
+    18 PCIE;
 }
 
 /// How a probe ended, seen from now.
@@ -299,6 +301,19 @@ impl<'a> Input<'a> {
     }
 }
 
+impl Input<'_> {
+    /// Whether the node was booted so lately that links and drivers may still come up.
+    pub(crate) fn is_settling(&self) -> bool {
+        let settle = self.policy.hardware.boot_settle.as_secs_f64();
+        self.frame.get(metric::UPTIME).is_some_and(|uptime| uptime < settle)
+    }
+
+    /// Whether it is a machine of its own, and no virtual one.
+    pub(crate) fn is_metal(&self) -> bool {
+        matches!(&*self.inventory.host.virtualization, "" | "none")
+    }
+}
+
 macro_rules! gpu_metrics {
     ($( $variant:ident = $metric:ident; )*) => {
         /// The GPU readings that checks look at: a column of the table each.
@@ -326,6 +341,10 @@ gpu_metrics! {
     RemapFailed = GPU_REMAP_FAILED;
     PcieWidth = GPU_PCIE_WIDTH;
     PcieWidthMax = GPU_PCIE_WIDTH_MAX;
+    PcieGeneration = GPU_PCIE_GENERATION;
+    PcieGenerationMax = GPU_PCIE_GENERATION_MAX;
+    PcieReplays = GPU_PCIE_REPLAYS;
+    EccCorrected = GPU_ECC_CORRECTED_VOLATILE;
     LinksActive = GPU_NVLINKS_ACTIVE;
     RecoveryAction = GPU_RECOVERY_ACTION;
     Processes = GPU_PROCESSES;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use sickbay_model::{
     Advice, CheckResult, Component, Event, EventId, Level, ResourceId, Status, Timestamp,
+    same_instance,
 };
 
 use crate::Policy;
@@ -155,7 +156,9 @@ impl<'a> Judge<'a> {
         gpu: u16,
     ) -> Option<Slot> {
         let place = match self.entries.get(self.cursor) {
-            Some(entry) if entry.kind == kind && same(&entry.instance, instance) => self.cursor,
+            Some(entry) if entry.kind == kind && same_instance(&entry.instance, instance) => {
+                self.cursor
+            }
             _ => self.find_or_add(kind, instance, probe)?,
         };
         self.cursor = place + 1;
@@ -459,15 +462,6 @@ fn is_settled(entry: &CheckMemory) -> bool {
     entry.shown == Status::Healthy
         && entry.announced == Status::Healthy
         && entry.state.is_spotless()
-}
-
-/// Equality of instances, without a call for the usual ones: none, or a GPU's digit.
-fn same(a: &str, b: &str) -> bool {
-    match (a.as_bytes(), b.as_bytes()) {
-        ([], []) => true,
-        ([a], [b]) => a == b,
-        (a, b) => a.len() == b.len() && a == b,
-    }
 }
 
 /// A check's threshold in a policy, overrides considered.

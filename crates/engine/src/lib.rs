@@ -79,11 +79,14 @@ pub use assessment::{
 };
 
 pub mod policy;
-pub use policy::{Override, Policy, ReadinessPolicy, SchedulePolicy, StatePolicy, Thresholds};
+pub use policy::{
+    HardwarePolicy, Override, Policy, ReadinessPolicy, SchedulePolicy, StatePolicy, Thresholds,
+};
 
 mod memory;
 pub use memory::{NodeMemory, PeerComparison};
 
+mod growth;
 mod hysteresis;
 pub use hysteresis::ThresholdState;
 

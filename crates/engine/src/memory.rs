@@ -2,13 +2,14 @@
 //!
 //! Written to the store as JSON and read back after a restart, so every field tolerates being
 //! absent. No NaN is ever kept (JSON has none). Everything in here is bounded: checks by
-//! [`MAX_CHECKS`], GPUs by [`MAX_GPUS`], blocked processes by [`MAX_BLOCKED`].
+//! [`MAX_CHECKS`], GPUs by [`MAX_GPUS`], blocked processes by [`MAX_BLOCKED`], ports by [`MAX_PORTS`].
 
 use serde::{Deserialize, Serialize};
 use sickbay_model::{ExpectedHardware, GpuVendor, Level, Status, Timestamp};
 
 use crate::checks::CheckKind;
 use crate::faults::Faults;
+use crate::growth::Growths;
 use crate::hysteresis::ThresholdState;
 use crate::input::ProbeSlot;
 use crate::judge::Standing;
@@ -22,6 +23,15 @@ pub(crate) const MAX_CHECKS: usize = 4096;
 pub(crate) const MAX_GPUS: usize = 256;
 /// The most blocked processes that are followed.
 pub(crate) const MAX_BLOCKED: usize = 256;
+
+/// The most ports of adapters that are remembered per node.
+pub(crate) const MAX_PORTS: usize = 256;
+/// The most devices on PCIe that are remembered per node.
+pub(crate) const MAX_PCI_DEVICES: usize = 256;
+/// The most kinds of disks that are remembered per node.
+pub(crate) const MAX_DISK_KINDS: usize = 32;
+/// The most boots whose times are remembered.
+pub(crate) const MAX_BOOTS: usize = 16;
 
 /// What must be remembered between observations of one node. Opaque: keep it, store it as JSON, and
 /// hand it to [`crate::assess`] again.
@@ -100,6 +110,16 @@ impl NodeMemory {
     /// Forgets what is known of a check, of one instance or of all (`None`): for a target, mount or
     /// pattern that was taken out of the config. Returns how many.
     pub fn forget_check(&mut self, check: &str, instance: Option<&str>) -> usize {
+        if check == CheckKind::HardwareChanged.name() {
+            // The node is taken as it is now.
+            self.facts.ports.retain(|port| port.gone_since.is_none());
+            self.facts.memory = None;
+            self.facts.disks = LearnedDisks::default();
+        }
+        if check == CheckKind::InfinibandRate.name() {
+            let named = |port: &&mut PortMemory| instance.is_none_or(|name| name == port.name);
+            self.facts.ports.iter_mut().filter(named).for_each(|port| port.rate = 0.0);
+        }
         let before = self.checks.len();
         self.checks.retain(|entry| {
             entry.kind.name() != check
@@ -159,6 +179,18 @@ pub(crate) struct NodeFacts {
     pub(crate) gpus: Vec<GpuMemory>,
     /// The faults that the kernel reported.
     pub(crate) faults: Faults,
+    /// Every port of an InfiniBand or RoCE adapter that was ever seen.
+    pub(crate) ports: Vec<PortMemory>,
+    /// Addresses of the devices on PCIe that are there.
+    pub(crate) pci_devices: Vec<Box<str>>,
+    /// By how much counters of errors grew lately.
+    pub(crate) growths: Growths,
+    /// The boots that were seen.
+    pub(crate) boots: Boots,
+    /// How much memory the node had.
+    pub(crate) memory: Option<LearnedMemory>,
+    /// Which NVMe disks the node had.
+    pub(crate) disks: LearnedDisks,
     /// How the node and its GPUs were last compared with their peers, and when.
     pub(crate) compared: Vec<PeerComparison>,
     pub(crate) compared_at: Option<Timestamp>,
@@ -168,6 +200,57 @@ pub(crate) struct NodeFacts {
     /// Whether GPU drivers answered and how many GPUs with them, for readiness.
     #[serde(skip)]
     pub(crate) answering_gpus: u32,
+}
+
+/// A port of an InfiniBand or RoCE adapter.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct PortMemory {
+    /// Adapter and port: `mlx5_0/1`.
+    pub(crate) name: String,
+    /// Whether it was ever active.
+    pub(crate) was_active: bool,
+    /// Since when it is not active.
+    pub(crate) down_since: Option<Timestamp>,
+    /// When it came back after it was down for a while, the newest last.
+    pub(crate) flaps: Vec<Timestamp>,
+    /// Since when it is not there.
+    pub(crate) gone_since: Option<Timestamp>,
+    /// The highest rate at which it ran, in bytes per second; 0 where none is known.
+    pub(crate) rate: f64,
+    /// Since when it runs slower.
+    pub(crate) slower_since: Option<Timestamp>,
+}
+
+/// The boots of a node that were seen.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Boots {
+    /// Of the boot that runs.
+    pub(crate) boot_id: String,
+    /// When another one was first seen, the newest last.
+    pub(crate) seen: Vec<Timestamp>,
+}
+
+/// How much memory a node had.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct LearnedMemory {
+    pub(crate) bytes: f64,
+    /// Of the boot in which that was so.
+    pub(crate) boot_id: String,
+    /// Since when it has less.
+    #[serde(default)]
+    pub(crate) less_since: Option<Timestamp>,
+}
+
+/// Which disks a node had, by what they are: names change from boot to boot.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct LearnedDisks {
+    /// Each kind with how many there were; at most [`MAX_DISK_KINDS`].
+    pub(crate) kinds: Vec<(String, u32)>,
+    /// Since when there are fewer of any.
+    pub(crate) fewer_since: Option<Timestamp>,
 }
 
 /// How a node or one of its GPUs compares with its peers: what the check for stragglers is
@@ -219,6 +302,9 @@ pub(crate) struct GpuMemory {
     /// Since when it claims to be busy at idle power.
     #[serde(default)]
     pub(crate) hang_since: Option<Timestamp>,
+    /// Since when it is busy over a PCIe link that is slower than it could be.
+    #[serde(default)]
+    pub(crate) slow_link_since: Option<Timestamp>,
     /// Since when it does not answer.
     #[serde(default)]
     pub(crate) missing_since: Option<Timestamp>,

@@ -14,6 +14,9 @@ use crate::breaker::BreakerPolicy;
 use crate::doubt::DoubtPolicy;
 use crate::outlier::OutlierPolicy;
 
+mod hardware;
+pub use hardware::HardwarePolicy;
+
 mod thresholds;
 pub use thresholds::{Direction, Override, Threshold, Thresholds};
 
@@ -45,6 +48,8 @@ pub struct Policy {
     pub doubt: DoubtPolicy,
     /// When a member of a job departs from its peers.
     pub outlier: OutlierPolicy,
+    /// When links, their errors, reboots and lost parts are findings.
+    pub hardware: HardwarePolicy,
 }
 
 impl Policy {

@@ -123,7 +123,7 @@ pub(crate) fn instance(scope: Scope, instance: &str) -> Cow<'static, str> {
     }
     if matches!(scope, Scope::Gpu | Scope::PassingGpu)
         && let Some(text) = crate::input::parse_index(instance).and_then(small_index)
-        && text == instance
+        && (instance.len() == 1 || text == instance)
     {
         return Cow::Borrowed(text);
     }

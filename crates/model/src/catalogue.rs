@@ -173,6 +173,51 @@ catalogue! {
     /// Processes taken for training: on a GPU, or matching a configured pattern.
     103 PROCESSES_TRAINING "processes_training" Count Gauge per Node 0.0..=1e8;
 
+    // InfiniBand and RoCE
+    /// Logical state of the port: 1 down, 2 init, 3 armed, 4 active, 5 active but deferred.
+    120 INFINIBAND_STATE "infiniband_state" Count Gauge per Port 0.0..=15.0;
+    /// Physical state of the port: 2 polling, 3 disabled, 4 training, 5 link up, 6 recovering.
+    121 INFINIBAND_PHYSICAL_STATE "infiniband_physical_state" Count Gauge per Port 0.0..=15.0;
+    /// Rate at which the port runs.
+    122 INFINIBAND_RATE "infiniband_rate_bytes_per_second" BytesPerSecond Gauge per Port 0.0..=1e15;
+    /// Rate at which half of the active ports of the same board and link layer run, or more; absent
+    /// where there are fewer than two.
+    123 INFINIBAND_PEERS_RATE "infiniband_peers_rate_bytes_per_second" BytesPerSecond Gauge per Port 0.0..=1e15;
+    /// How often the port lost its link.
+    124 INFINIBAND_LINK_DOWNED "infiniband_link_downed_total" Count Counter per Port 0.0..=1.8446744073709552e19;
+    /// Symbol errors of the port.
+    125 INFINIBAND_SYMBOL_ERRORS "infiniband_symbol_errors_total" Count Counter per Port 0.0..=1.8446744073709552e19;
+    /// Times that buffers of the port overran for longer than flow control allows.
+    126 INFINIBAND_BUFFER_OVERRUNS "infiniband_buffer_overruns_total" Count Counter per Port 0.0..=1.8446744073709552e19;
+    /// Times that errors of the link were more than the port tolerates.
+    127 INFINIBAND_INTEGRITY_ERRORS "infiniband_link_integrity_errors_total" Count Counter per Port 0.0..=1.8446744073709552e19;
+    /// Times that all retries to a receiver that was not ready were used up.
+    128 INFINIBAND_RETRIES_EXCEEDED "infiniband_rnr_retries_exceeded_total" Count Counter per Port 0.0..=1.8446744073709552e19;
+    /// Packets with errors that the port received.
+    129 INFINIBAND_RECEIVE_ERRORS "infiniband_receive_errors_total" Count Counter per Port 0.0..=1.8446744073709552e19;
+    /// Acknowledgements that did not come in time; alone they mean little.
+    130 INFINIBAND_ACK_TIMEOUTS "infiniband_ack_timeouts_total" Count Counter per Port 0.0..=1.8446744073709552e19;
+    /// Bytes received per second.
+    131 INFINIBAND_RECEIVE "infiniband_receive_bytes_per_second" BytesPerSecond Gauge per Port 0.0..=1e15;
+    /// Bytes sent per second.
+    132 INFINIBAND_TRANSMIT "infiniband_transmit_bytes_per_second" BytesPerSecond Gauge per Port 0.0..=1e15;
+
+    // PCIe
+    /// Lanes of the PCIe link of a network adapter or an NVMe disk.
+    140 PCIE_WIDTH "pcie_width_lanes" Count Gauge per PciDevice 0.0..=64.0;
+    /// Most lanes that the device and the port above it can both do.
+    141 PCIE_WIDTH_MAX "pcie_width_max_lanes" Count Gauge per PciDevice 0.0..=64.0;
+    /// PCIe generation at which the link runs.
+    142 PCIE_GENERATION "pcie_generation" Count Gauge per PciDevice 0.0..=16.0;
+    /// Highest PCIe generation that the device and the port above it can both do.
+    143 PCIE_GENERATION_MAX "pcie_generation_max" Count Gauge per PciDevice 0.0..=16.0;
+    /// Errors of the link that were corrected (PCIe advanced error reporting).
+    144 PCIE_ERRORS_CORRECTED "pcie_errors_corrected_total" Count Counter per PciDevice 0.0..=1.8446744073709552e19;
+    /// Errors that were not corrected, of which the link is still good.
+    145 PCIE_ERRORS_NONFATAL "pcie_errors_nonfatal_total" Count Counter per PciDevice 0.0..=1.8446744073709552e19;
+    /// Errors after which the link is not to be trusted.
+    146 PCIE_ERRORS_FATAL "pcie_errors_fatal_total" Count Counter per PciDevice 0.0..=1.8446744073709552e19;
+
     // GPUs
     /// Share of the last sample period in which a kernel ran.
     200 GPU_UTILIZATION "gpu_utilization_percent" Percent Gauge per Gpu 0.0..=100.0;

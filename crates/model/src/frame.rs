@@ -43,14 +43,16 @@ pub struct SeriesSlot(pub u32);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     series: Vec<Series>,
-    /// Ascending by metric, so that finding a metric's columns costs a few integer comparisons.
-    index: Vec<MetricColumns>,
+    /// In order of appearance.
+    columns: Vec<MetricColumns>,
+    /// By metric: the place of its columns, plus one; zero where it has none. Metrics are numbered
+    /// densely, and finding one's columns is what judging a node does most.
+    places: Vec<u16>,
 }
 
 /// The columns of one metric.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct MetricColumns {
-    metric: MetricId,
     slots: Vec<SeriesSlot>,
     by_instance: HashMap<Arc<str>, SeriesSlot>,
 }
@@ -58,6 +60,9 @@ struct MetricColumns {
 impl Layout {
     /// The most series that one node may have; readings beyond it are counted and refused.
     pub const MAX_SERIES: usize = 16_384;
+
+    /// Up to how many instances of a metric are compared one by one.
+    const COMPARED: usize = 8;
 
     /// All series, in slot order.
     #[must_use]
@@ -74,7 +79,16 @@ impl Layout {
     /// The slot of a series.
     #[must_use]
     pub fn slot(&self, metric: MetricId, instance: &str) -> Option<SeriesSlot> {
-        self.columns(metric)?.by_instance.get(instance).copied()
+        let columns = self.columns(metric)?;
+        // Most metrics have few series; some comparisons are cheaper than a hash.
+        if columns.slots.len() > Self::COMPARED {
+            return columns.by_instance.get(instance).copied();
+        }
+        let is_it = |slot: &&SeriesSlot| {
+            let series = self.series.get(slot.0 as usize);
+            series.is_some_and(|series| same_instance(&series.instance, instance))
+        };
+        columns.slots.iter().find(is_it).copied()
     }
 
     /// The slot of a series, added at the end if new; `None` when the layout is full.
@@ -87,16 +101,17 @@ impl Layout {
         }
         let slot = SeriesSlot(u32::try_from(self.series.len()).ok()?);
         let instance: Arc<str> = instance.into();
-        let place = match self.index.binary_search_by_key(&metric, |columns| columns.metric) {
-            Ok(place) => place,
-            Err(place) => {
-                let columns =
-                    MetricColumns { metric, slots: Vec::new(), by_instance: HashMap::new() };
-                self.index.insert(place, columns);
-                place
-            }
-        };
-        let columns = self.index.get_mut(place)?;
+        let at = metric.0 as usize;
+        if self.places.len() <= at {
+            self.places.resize(at + 1, 0);
+        }
+        let place = self.places.get_mut(at)?;
+        if *place == 0 {
+            let (slots, by_instance) = (Vec::new(), HashMap::new());
+            self.columns.push(MetricColumns { slots, by_instance });
+            *place = u16::try_from(self.columns.len()).ok()?;
+        }
+        let columns = self.columns.get_mut(usize::from(*place) - 1)?;
         columns.slots.push(slot);
         columns.by_instance.insert(Arc::clone(&instance), slot);
         self.series.push(Series { metric, instance });
@@ -104,8 +119,17 @@ impl Layout {
     }
 
     fn columns(&self, metric: MetricId) -> Option<&MetricColumns> {
-        let place = self.index.binary_search_by_key(&metric, |columns| columns.metric).ok()?;
-        self.index.get(place)
+        let place = *self.places.get(metric.0 as usize)?;
+        self.columns.get(usize::from(place).checked_sub(1)?)
+    }
+}
+
+/// Equality of instances, without a call for the usual ones: none, or a GPU's digit.
+pub fn same_instance(a: &str, b: &str) -> bool {
+    match (a.as_bytes(), b.as_bytes()) {
+        ([], []) => true,
+        ([a], [b]) => a == b,
+        (a, b) => a.len() == b.len() && a == b,
     }
 }
 

@@ -20,7 +20,7 @@ pub use metric::{InstanceKind, MetricDef, MetricId, MetricKind, Unit};
 pub mod catalogue;
 
 mod frame;
-pub use frame::{Frame, FrameBuilder, Layout, Reading, Series, SeriesSlot};
+pub use frame::{Frame, FrameBuilder, Layout, Reading, Series, SeriesSlot, same_instance};
 
 mod layouts;
 pub use layouts::SharedLayouts;

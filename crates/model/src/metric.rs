@@ -99,6 +99,10 @@ pub enum InstanceKind {
     NvLink,
     /// One value per latency target; the instance is the address as configured.
     Target,
+    /// One value per port of an InfiniBand or RoCE adapter; the instance is `ADAPTER/PORT`.
+    Port,
+    /// One value per device on PCIe; the instance is its address.
+    PciDevice,
 }
 
 impl InstanceKind {
@@ -113,6 +117,8 @@ impl InstanceKind {
             Self::Gpu => Some("gpu"),
             Self::NvLink => Some("link"),
             Self::Target => Some("target"),
+            Self::Port => Some("port"),
+            Self::PciDevice => Some("device"),
         }
     }
 }

@@ -82,9 +82,13 @@ pub mod probe {
     pub const TORCH: ProbeId = ProbeId::new("torch");
     /// The kernel's log.
     pub const KERNEL_LOG: ProbeId = ProbeId::new("kernel_log");
+    /// Ports of InfiniBand and RoCE adapters.
+    pub const INFINIBAND: ProbeId = ProbeId::new("infiniband");
+    /// Links of devices on PCIe and their errors.
+    pub const PCIE: ProbeId = ProbeId::new("pcie");
 
     /// All of them.
-    pub const ALL: [ProbeId; 17] = [
+    pub const ALL: [ProbeId; 19] = [
         REACHABLE,
         CPU,
         PRESSURE,
@@ -102,6 +106,8 @@ pub mod probe {
         AMD,
         TORCH,
         KERNEL_LOG,
+        INFINIBAND,
+        PCIE,
     ];
 }
 

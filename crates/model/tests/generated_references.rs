@@ -28,6 +28,8 @@ fn generated_metrics() {
             InstanceKind::Gpu => "GPU",
             InstanceKind::NvLink => "NVLink",
             InstanceKind::Target => "target",
+            InstanceKind::Port => "port",
+            InstanceKind::PciDevice => "PCIe device",
         };
         let _ = writeln!(
             text,

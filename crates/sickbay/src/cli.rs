@@ -14,6 +14,7 @@ mod terminal;
 pub use terminal::{Paint, Reader, Terminal, columns, complain, cut, safe, wrap};
 
 mod format;
+mod gate;
 
 mod client;
 mod fleet_table;
@@ -36,6 +37,7 @@ mod completions;
 mod config;
 mod daemon;
 mod db;
+mod diagnose;
 mod events;
 mod explain;
 mod faults;
@@ -111,6 +113,7 @@ struct GlobalOptions {
 enum Command {
     Up(up::UpOptions),
     Check(check::CheckOptions),
+    Diagnose(diagnose::DiagnoseOptions),
     Health(health::HealthOptions),
     Explain(explain::ExplainOptions),
     Add(add::AddOptions),
@@ -238,6 +241,7 @@ fn run(command: Command, context: &Context) -> Outcome {
     match command {
         Command::Up(options) => up::run(context, options),
         Command::Check(options) => check::run(context, &options),
+        Command::Diagnose(options) => diagnose::run(context, &options),
         Command::Health(options) => health::run(context, &options),
         Command::Explain(options) => explain::run(context, &options),
         Command::Add(options) => add::run(context, options),

@@ -18,6 +18,8 @@ pub use settings::SshSettings;
 mod shared;
 pub use shared::Ssh;
 
+mod once;
+
 mod discover;
 pub use discover::{DiscoveredHost, discover};
 

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::auth::Remembered;
 use crate::lane::{Ended, LaneChannel, Outcome, ask};
 use crate::session::Session;
-use crate::shared::Through;
+use crate::shared::{Through, Way};
 use crate::{Ssh, trouble};
 
 /// After how long without an answer it is asked whether the session stands at all.
@@ -147,13 +147,9 @@ impl SshNode {
         let (shared, target) = (Arc::clone(self.ssh.shared()), &self.target);
         let remembered = &mut self.remembered;
         let opening = async move {
-            let prepared = shared.prepare(target).await?;
-            let through = shared.through(&prepared.jumps).await?;
-            let via = through.as_ref().map(|through| Arc::clone(&through.session));
-            let who: Arc<str> = prepared.target.hop.address().into();
-            let session = Session::open(&prepared.target, via, &shared, remembered).await?;
+            let Way { session, who, through } = shared.open(target, remembered).await?;
             Ok::<_, ProbeError>(Link {
-                session: Arc::new(session),
+                session,
                 who,
                 idle: Vec::new(),
                 under_way: FuturesUnordered::new(),

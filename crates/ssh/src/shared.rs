@@ -76,6 +76,16 @@ pub(crate) struct Through {
     jump: Arc<Jump>,
 }
 
+/// An open session with a machine.
+#[derive(Debug)]
+pub(crate) struct Way {
+    pub(crate) session: Arc<Session>,
+    /// For error messages.
+    pub(crate) who: Arc<str>,
+    /// Held as long as the session is.
+    pub(crate) through: Option<Through>,
+}
+
 impl Jump {
     /// The session, opened by whoever comes first; who came before it failed shares the error.
     async fn session(
@@ -182,6 +192,20 @@ impl Shared {
                  home directory hang?"
             ))),
         }
+    }
+
+    /// Opens a session with a machine, over the hosts to jump over.
+    pub(crate) async fn open(
+        self: &Arc<Self>,
+        target: &SshTarget,
+        remembered: &mut Remembered,
+    ) -> Result<Way, ProbeError> {
+        let prepared = self.prepare(target).await?;
+        let through = self.through(&prepared.jumps).await?;
+        let via = through.as_ref().map(|through| Arc::clone(&through.session));
+        let who: Arc<str> = prepared.target.hop.address().into();
+        let session = Session::open(&prepared.target, via, self, remembered).await?;
+        Ok(Way { session: Arc::new(session), who, through })
     }
 
     /// How the protocol is spoken with a host: it is asked for a key of a type that is known.

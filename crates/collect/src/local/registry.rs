@@ -62,8 +62,8 @@ pub fn all(patterns: &[ProcessPattern]) -> Vec<Entry> {
 #[must_use]
 pub fn linux(patterns: &[ProcessPattern]) -> Vec<Entry> {
     use super::{
-        cpu, disk, filesystem, host, kernel_log, links, memory, network, pressure, processes,
-        sensors,
+        cpu, disk, filesystem, host, infiniband, kernel_log, links, memory, network, pcie,
+        pressure, processes, sensors,
     };
     use Pace::{EveryCollection, Filesystems, Processes, Sensors};
     use Place::{HostChild, InProcess};
@@ -81,6 +81,8 @@ pub fn linux(patterns: &[ProcessPattern]) -> Vec<Entry> {
         entry(kernel_log::KernelLogReader::default(), InProcess, EveryCollection),
         entry(filesystem::Filesystems::default(), HostChild, Filesystems),
         entry(links::Links::default(), HostChild, Filesystems),
+        entry(infiniband::Infiniband::default(), HostChild, Filesystems),
+        entry(pcie::Pcie::default(), HostChild, Filesystems),
         entry(sensors::Sensors::default(), HostChild, Sensors),
         entry(processes::Processes::new(patterns), HostChild, Processes),
     ]

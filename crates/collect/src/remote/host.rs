@@ -31,6 +31,8 @@ enum Group {
     Fast,
     Space,
     Links,
+    Infiniband,
+    Pcie,
     Sensors,
     Processes,
     Amd,
@@ -44,6 +46,8 @@ impl Group {
             Self::Fast => "fast",
             Self::Space => "space",
             Self::Links => "links",
+            Self::Infiniband => "infiniband",
+            Self::Pcie => "pcie",
             Self::Sensors => "sensors",
             Self::Processes => "processes",
             Self::Amd => "amd",
@@ -56,6 +60,8 @@ impl Group {
         match probe {
             probe if *probe == probe::FILESYSTEM => Self::Space,
             probe if *probe == probe::NETWORK_LINKS => Self::Links,
+            probe if *probe == probe::INFINIBAND => Self::Infiniband,
+            probe if *probe == probe::PCIE => Self::Pcie,
             probe if *probe == probe::SENSORS => Self::Sensors,
             probe if *probe == probe::PROCESSES => Self::Processes,
             probe if *probe == probe::AMD => Self::Amd,
@@ -69,7 +75,7 @@ impl Group {
     /// log, where a fault must not wait.
     fn may_rest(self, settings: &RemoteSettings) -> bool {
         match self {
-            Self::Space | Self::Links | Self::Sensors => true,
+            Self::Space | Self::Links | Self::Infiniband | Self::Pcie | Self::Sensors => true,
             Self::Processes => settings.process_patterns.is_empty(),
             Self::Fast | Self::Amd | Self::Kernel => false,
         }
@@ -78,7 +84,9 @@ impl Group {
     fn interval(self, settings: &RemoteSettings) -> Duration {
         match self {
             Self::Fast => Duration::ZERO,
-            Self::Space | Self::Links => settings.filesystem_interval,
+            Self::Space | Self::Links | Self::Infiniband | Self::Pcie => {
+                settings.filesystem_interval
+            }
             Self::Sensors => settings.sensor_interval,
             Self::Processes => settings.process_scan_interval,
             Self::Amd => settings.gpu_interval,

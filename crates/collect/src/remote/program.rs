@@ -10,12 +10,18 @@ use crate::gpu::nvidia_smi::{APPS_FIELDS, REMAPPED_ROWS_FIELDS};
 use crate::local::filesystem::{
     CONTAINER_FILES, KEPT_TMPFS, MAX_FILESYSTEMS, PSEUDO_KINDS, REMOTE_KINDS, SKIPPED_BELOW,
 };
+use crate::local::infiniband::PORT_FILES;
 use crate::local::network::PASSING;
+use crate::local::pcie::{DEVICE_FILES, ERROR_CLASSES, LINK_CLASSES, LINK_FILES};
 use crate::remote_filesystem::MAX_REMOTE_MOUNTS;
 use crate::torch;
 
 /// As it is authored.
 const SOURCE: &str = include_str!("program.sh");
+
+/// The shell function that runs a command for a while, `limited SECONDS COMMAND…`, with the variables
+/// `quiet` and `G` set or empty.
+pub const LIMITED: &str = include_str!("limited.sh");
 
 /// What the kernel answers from memory, at every poll; below `/`.
 const FAST: [&str; 14] = [
@@ -98,11 +104,7 @@ pub(super) static LINE: LazyLock<Vec<u8>> =
 
 /// The program for a node whose files are below another root: a recorded tree.
 pub(super) fn packed(root: &str, life: u32, renew: u32) -> Vec<u8> {
-    let mut text = String::with_capacity(SOURCE.len());
-    for line in SOURCE.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        text.push_str(line);
-        text.push('\n');
-    }
+    let mut text = SOURCE.to_owned();
     let remote = format!("fuse*|{}", joined(&REMOTE_KINDS, "|"));
     let skipped = SKIPPED_BELOW.iter().map(|prefix| format!("{}*", lossy(prefix)));
     let files = CONTAINER_FILES.iter().map(|file| lossy(file));
@@ -112,11 +114,17 @@ pub(super) fn packed(root: &str, life: u32, renew: u32) -> Vec<u8> {
         SKIPPED_BELOW.iter().filter(|prefix| **prefix != b"/dev/").map(|one| lossy(one)).collect();
     let passing: Vec<_> = PASSING.iter().map(|prefix| format!("{}*", lossy(prefix))).collect();
     for (name, value) in [
+        ("@LIMITED@", LIMITED.to_owned()),
         ("@ROOT@", quoted(root)),
         ("@FAST@", FAST.join(" ")),
         ("@LASTING@", LASTING.join(" ")),
         ("@AMD@", AMD.join(" ")),
         ("@AMD_AWAKE@", AMD_AWAKE.join(" ")),
+        ("@PORT@", PORT_FILES.join(" ")),
+        ("@PCI_DEVICE@", DEVICE_FILES.join(" ")),
+        ("@PCI_LINK@", LINK_FILES.join(" ")),
+        ("@PCI_LINKED@", classes(&LINK_CLASSES)),
+        ("@PCI_OTHERS@", classes(&ERROR_CLASSES)),
         ("@TMPFS@", joined(&KEPT_TMPFS, "|")),
         ("@PSEUDO@", joined(&PSEUDO_KINDS, "|")),
         ("@PSEUDO_PATTERN@", joined(&PSEUDO_KINDS, "|").replace('.', "[.]")),
@@ -134,6 +142,18 @@ pub(super) fn packed(root: &str, life: u32, renew: u32) -> Vec<u8> {
         ("@TORCH@", escaped(torch::PROGRAM)),
     ] {
         text = text.replace(name, &value);
+    }
+    packed_line(&text)
+}
+
+/// A program for a POSIX shell in one line, with the line's end: what [`super::BOOTSTRAP`] reads.
+/// Lines that are empty or begin with # are left out.
+#[must_use]
+pub fn packed_line(source: &str) -> Vec<u8> {
+    let mut text = String::with_capacity(source.len());
+    for line in source.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        text.push_str(line);
+        text.push('\n');
     }
     format!("eval \"$(printf '%b' '{}')\"\n", escaped(&text)).into_bytes()
 }
@@ -160,9 +180,16 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// Between single quotes.
-fn quoted(text: &str) -> String {
+/// A word of a shell's command line: between single quotes.
+#[must_use]
+pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// A pattern of the shell for PCI classes as `/sys` writes them.
+fn classes(classes: &[u64]) -> String {
+    let patterns: Vec<_> = classes.iter().map(|class| format!("0x{class:04x}*")).collect();
+    patterns.join("|")
 }
 
 fn joined(words: &[&[u8]], between: &str) -> String {

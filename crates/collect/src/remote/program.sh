@@ -26,38 +26,7 @@ c=0
 [ -r proc/uptime ] && IFS=' .' read -r c c2 <proc/uptime
 }
 
-# Runs a command for at most so many seconds: 124 when it was late. Its errors go where its output
-# goes, unless "$quiet" says otherwise. The command is waited for by a shell of its own, which ends
-# the clock (for good: what a fresh process could catch, it may lose); one that cannot be killed is
-# left alone.
-limited() {
-limit=$1
-shift
-sleep "$limit" 3<&- >/dev/null &
-z=$!
-(
-trap 'kill -9 "$k"; exit' TERM
-if [ -n "$quiet" ]; then
-"$@" &
-else
-"$@" 2>&1 &
-fi
-k=$!
-wait "$k"
-r=$?
-kill -9 "$z"
-exit "$r"
-) 3<&- &
-j=$!
-wait "$z"
-if [ $? -gt 128 ]; then
-wait "$j"
-return
-fi
-kill "$j"
-wait "$j"
-return 124
-}
+@LIMITED@
 
 # A group of the host lane, unless an earlier one was late: one hang costs one wait.
 group() {
@@ -239,6 +208,46 @@ done
 [ -e "$d/device" ] && printf '%s there\n' "$d/device"
 done
 heads 4194305 "$@" proc/net/route proc/net/ipv6_route
+}
+
+# The ports of InfiniBand and RoCE adapters.
+ask_infiniband() {
+[ -d sys/class/infiniband ] || return 0
+say directory sys/class/infiniband
+set --
+for d in sys/class/infiniband/*; do
+[ -e "$d/device/physfn" ] && continue
+[ -r "$d/board_id" ] && set -- "$@" "$d/board_id"
+for d in "$d"/ports/*; do
+[ $# -gt 4096 ] && break
+for f in @PORT@; do
+[ -r "$d/$f" ] && set -- "$@" "$d/$f"
+done
+done
+done
+heads 4096 "$@"
+}
+
+# Links of network adapters and NVMe disks, and errors of these and of GPUs.
+ask_pcie() {
+[ -d sys/bus/pci/devices ] || return 0
+say directory sys/bus/pci/devices
+set --
+for d in sys/bus/pci/devices/*; do
+c=
+{ read -r c <"$d/class"; } 2>/dev/null
+case $c in
+@PCI_LINKED@) c="@PCI_DEVICE@ @PCI_LINK@" ;;
+@PCI_OTHERS@) c="@PCI_DEVICE@" ;;
+*) continue ;;
+esac
+[ -e "$d/physfn" ] && continue
+[ $# -gt 2560 ] && break
+for f in $c; do
+[ -r "$d/$f" ] && set -- "$@" "$d/$f"
+done
+done
+heads 4096 "$@"
 }
 
 ask_sensors() {
@@ -458,7 +467,7 @@ for g in $words; do
 case $g in
 fast) ask_fast ;;
 pids=*) ask_pids "$g" "${g#pids=}" ;;
-lasting | space | links | sensors | processes | amd | kernel) group "$g" ;;
+lasting | space | links | infiniband | pcie | sensors | processes | amd | kernel) group "$g" ;;
 esac
 done
 ;;
@@ -493,7 +502,7 @@ done
 }
 
 format=--format=csv,noheader,nounits
-O=$IFS F= E= B= L= T= quiet=
+O=$IFS F= E= B= L= T= G= quiet=
 # Shells that can read with a limit need nobody to end them.
 if echo | (read -r -t 1 c); then
 T=-t

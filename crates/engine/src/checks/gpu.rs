@@ -1,11 +1,11 @@
 //! Each GPU: does it answer, is it too hot, does it work, is its memory free.
 //!
-//! What a card does not support is not judged. Errors and links are in [`super::gpu_errors`]. Rules
-//! over longer stretches (throttling for minutes, growing error counts) are not here.
+//! What a card does not support is not judged. Errors and links are in [`super::gpu_errors`]. What
+//! grows over a stretch is in [`super::gpu_growth`].
 
 use sickbay_model::{GpuCondition, Status, Unit};
 
-use super::gpu_errors;
+use super::{gpu_errors, gpu_growth};
 use crate::checks::CheckKind;
 use crate::input::{GpuColumn, GpuRow, Input, Job, ProbeSlot};
 use crate::judge::{Answer, Judge, NO_GPU, Slot};
@@ -19,7 +19,7 @@ const UNREADABLE_LISTED: usize = 3;
 pub(super) struct Card<'a, 'b> {
     pub(super) row: &'b GpuRow<'a>,
     index: u16,
-    name: &'b str,
+    pub(super) name: &'b str,
 }
 
 impl Card<'_, '_> {
@@ -39,6 +39,7 @@ impl Card<'_, '_> {
 
 /// Every GPU that a driver lists.
 pub(super) fn gpus(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<'_>) {
+    let nvlinks = gpu_growth::nvlinks(input);
     let mut peers: Option<(&str, f64)> = None;
     for row in &input.gpus {
         if !input.probes.vendor(row.device.vendor).answered() {
@@ -54,7 +55,7 @@ pub(super) fn gpus(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<'
         };
         peers = Some((model, links));
         let vendor = row.device.vendor;
-        let memory = facts
+        let mut memory = facts
             .gpus
             .iter_mut()
             .find(|gpu| gpu.index == index && gpu.vendor == vendor && gpu.missing_since.is_none());
@@ -65,6 +66,8 @@ pub(super) fn gpus(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<'
         temperature(&card, memory.as_deref(), judge);
         gpu_errors::errors(&card, judge);
         gpu_errors::nvlink(&card, links, judge);
+        let own = memory.as_deref_mut();
+        gpu_growth::errors(input, &mut facts.growths, &card, &nvlinks, own, judge);
         activity(input, &card, memory, judge);
         card_memory(input, &card, judge);
     }

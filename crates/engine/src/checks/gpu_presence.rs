@@ -210,6 +210,7 @@ fn first_seen(device: &GpuDevice) -> GpuMemory {
         margin_limit: None,
         most_links: 0.0,
         hang_since: None,
+        slow_link_since: None,
         missing_since: None,
         was_missing: false,
         level: None,

@@ -3,6 +3,7 @@
 use sickbay_model::catalogue as metric;
 use sickbay_model::{MetricId, Status, Unit};
 
+use super::growth;
 use crate::checks::CheckKind;
 use crate::input::{Input, Job, ProbeSlot};
 use crate::judge::{Answer, Judge};
@@ -103,21 +104,37 @@ pub(super) fn swap(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Judge<
     judge.close_threshold(slot, used, &quantity);
 }
 
-/// Memory errors that could not be corrected since boot: proof of bad memory.
-pub(super) fn hardware_errors(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Judge<'_>) {
+/// Memory errors that could not be corrected since boot: proof of bad memory. Those that were are
+/// what ECC is for, unless they come in number.
+pub(super) fn hardware_errors(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<'_>) {
+    let corrected = input.frame.get(metric::MEMORY_ERRORS_CORRECTED);
+    let corrected = corrected.map(|count| {
+        growth::of(input, &mut facts.growths, metric::MEMORY_ERRORS_CORRECTED, "", count, 1)
+    });
     let Some(errors) = input.frame.get(metric::MEMORY_ERRORS_UNCORRECTED) else { return };
     let Some(slot) = judge.open(CheckKind::MemoryErrors) else { return };
-    if errors <= 0.0 {
-        judge.close(slot, Answer::healthy("no uncorrected memory errors since boot"));
+    if errors > 0.0 {
+        let count = text::number(errors, Unit::Count);
+        let answer = Answer::finding(
+            Status::Unhealthy,
+            format!("{count} memory errors since boot could not be corrected"),
+        )
+        .proof()
+        .advice("drain the node, find the module (edac-util, ipmitool sel) and replace it")
+        .evidence("memory_errors_uncorrected_total", count, Some("0".to_owned()));
+        judge.close(slot, answer);
         return;
     }
-    let count = text::number(errors, Unit::Count);
-    let answer = Answer::finding(
-        Status::Unhealthy,
-        format!("{count} memory errors since boot could not be corrected"),
-    )
-    .proof()
-    .advice("drain the node, find the module (edac-util, ipmitool sel) and replace it")
-    .evidence("memory_errors_uncorrected_total", count, Some("0".to_owned()));
+    let steady = |grown| {
+        let what = "memory_errors_corrected_total";
+        let answer = growth::steady(input, grown, what, |count, window| {
+            format!("{count} memory errors were corrected within {window}")
+        })?;
+        let advice = "find the module (edac-util, ipmitool sel) and replace it at the next drain";
+        Some(answer.advice(advice))
+    };
+    let answer = corrected
+        .and_then(steady)
+        .unwrap_or_else(|| Answer::healthy("no uncorrected memory errors since boot"));
     judge.close(slot, answer);
 }

@@ -182,6 +182,11 @@ fn is_there(entry: &CheckMemory, input: &Input<'_>, facts: &NodeFacts) -> bool {
         Scope::Passing | Scope::PassingGpu => false,
         // An empty instance stood for a probe that failed as a whole.
         Scope::Unlisted => !instance.is_empty(),
+        Scope::Port => {
+            let is = |port: &crate::memory::PortMemory| port.name == instance;
+            facts.ports.iter().any(|port| is(port) && port.gone_since.is_none())
+        }
+        Scope::PciDevice => facts.pci_devices.iter().any(|address| **address == *instance),
         Scope::Gpu => parse_index(instance)
             .is_some_and(|index| input.gpus.iter().any(|row| row.device.index == index)),
         Scope::GpuKey => facts.gpus.iter().any(|gpu| gpu.key == instance),

@@ -95,6 +95,7 @@ pub(super) fn mistakes(policy: &Policy) -> Vec<PolicyMistake> {
     breaker(policy, &mut found);
     doubt(policy, &mut found);
     outlier(policy, &mut found);
+    hardware(policy, &mut found);
     found.0
 }
 
@@ -221,6 +222,29 @@ fn doubt(policy: &Policy, found: &mut Mistakes) {
     found.check((1.0..=100.0).contains(&stretch), "doubt.longest_stretch", || {
         format!("{stretch} must lie between 1 and 100")
     });
+}
+
+fn hardware(policy: &Policy, found: &mut Mistakes) {
+    let hardware = &policy.hardware;
+    for (path, duration) in [
+        ("hardware.port_down_seconds", hardware.port_down),
+        ("hardware.port_flap_window_seconds", hardware.port_flap_window),
+        ("hardware.error_window_seconds", hardware.error_window),
+        ("hardware.reboot_loop_window_seconds", hardware.reboot_loop_window),
+    ] {
+        found.positive(path, duration);
+    }
+    found.count("hardware.port_flaps", hardware.port_flaps, 32);
+    found.count("hardware.error_steps", hardware.error_steps, 20);
+    found.count("hardware.reboot_loop", hardware.reboot_loop, 16);
+    found.percent("hardware.pcie_load_percent", hardware.pcie_load_percent);
+    found.percent("hardware.memory_lost_percent", hardware.memory_lost_percent);
+    for (path, value) in [
+        ("hardware.error_growth", hardware.error_growth),
+        ("hardware.pcie_replay_share", hardware.pcie_replay_share),
+    ] {
+        found.check(value > 0.0 && value.is_finite(), path, || format!("{value} must be above 0"));
+    }
 }
 
 fn outlier(policy: &Policy, found: &mut Mistakes) {

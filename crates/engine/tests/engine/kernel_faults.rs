@@ -78,11 +78,13 @@ fn a_fault_is_hard_at_once_and_ends_with_a_reboot() {
     assert_eq!(node.story.minutes(60).level, Level::Critical);
     assert_eq!(node.story.told(), []);
     node.reboots("b1");
-    assert_eq!(node.story.steps(3).level, Level::Healthy);
+    // That it was booted is known for a while.
+    assert_eq!(node.story.steps(3).level, Level::Degraded);
     let told = node.story.told();
     assert!(told.contains(&HealthCheckPassed) && told.contains(&LevelChanged), "{told:?}");
     let verdict = node.story.minutes(11);
     assert!(find(&verdict, "gpu_fault", "3 xid-79").is_none(), "it is not shown for ever");
+    assert_eq!(verdict.level, Level::Healthy);
 }
 
 #[test]
@@ -349,4 +351,33 @@ fn a_line_about_a_file_server_is_about_its_mount() {
     assert_eq!((check.status, check.hard), (Status::Critical, true));
     assert!(check.evidence.iter().any(|fact| fact.what == "kernel"), "{:?}", check.evidence);
     assert!(find(&verdict, "probe_parts", "remote_filesystem").is_none(), "said already");
+}
+
+#[test]
+fn a_line_counts_as_often_as_it_says() {
+    let mut node = Logged::new();
+    node.story.steps(2);
+    node.says("edac-corrected", "MC1");
+    let count = |verdict: &sickbay_engine::Assessment| {
+        let all = verdict.findings().find(|it| it.check.as_str() == "kernel_fault");
+        all.map(|it| (it.status, it.message.clone()))
+    };
+    assert_eq!(count(&node.story.step()), None, "one is nothing");
+    for (times, finding) in [("0", None), ("22 and more", None), ("400", Some("403 times"))] {
+        node.says("edac-corrected", "MC1");
+        let sightings = &mut node.story.node.kernel_log.as_mut().expect("there is one").sightings;
+        let last = sightings.last_mut().expect("it was said");
+        last.facts.insert("times".to_owned(), times.to_owned());
+        let found = count(&node.story.step());
+        match finding {
+            None => assert_eq!(found, None, "{times}"),
+            Some(says) => {
+                let (status, message) = found.expect("a finding");
+                assert_eq!(status, Status::Degraded);
+                assert!(message.contains(says), "{message}");
+            }
+        }
+    }
+    node.restart();
+    assert!(count(&node.story.step()).is_some(), "the memory of it is stored");
 }

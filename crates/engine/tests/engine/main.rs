@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod expected;
+mod hardware;
 mod kernel_faults;
 mod lossy;
 mod node;

@@ -386,8 +386,8 @@ fn jobs_and_reboots_are_told_once() {
     story.steps(3);
     story.node.inventory.host.boot_id = "b1".to_owned();
     story.steps(3);
-    use EventKind::{JobFinished, JobStarted, NodeRebooted};
-    assert_eq!(story.told(), [JobStarted, JobFinished, NodeRebooted]);
+    use EventKind::{JobFinished, JobStarted, LevelChanged, NodeRebooted};
+    assert_eq!(story.told(), [JobStarted, JobFinished, NodeRebooted, LevelChanged]);
 }
 
 #[test]

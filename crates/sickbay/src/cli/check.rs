@@ -8,7 +8,7 @@ use sickbay_model::{Level, Status};
 use sickbay_wire::v1::{Page, ResourceDetail};
 
 use super::{
-    Context, Failure, Outcome, block_on, check_fleet, format, live, print_json, render, safe,
+    Context, Failure, Outcome, block_on, check_fleet, format, gate, live, print_json, render, safe,
 };
 
 /// Look at this machine now, or at others over SSH; needs no hub
@@ -22,10 +22,13 @@ Examples:
   sickbay check --findings          only what is not healthy, with what to do
   sickbay check --json | jq '.items[0].score'
   sickbay check --plugin            one line with performance data, for Nagios and its kin
-  sickbay check --ready && srun …   a gate in front of a job
+  sickbay check --ready             live, and the exit code says whether all are ready
+  sickbay check --gate && srun …    a gate in front of a job: the hub's fresh verdict if
+                                    there is one, else a live look; one line
 
 The exit code is the worst verdict in every form: 0 healthy, 1 degraded, 2 unhealthy
-or critical, 3 unknown. With --ready: 0 all ready for work, 2 not.")]
+or critical, 3 unknown. With --ready: 0 all ready for work, 2 not. With --gate: 0 pass
+(healthy or degraded, and ready), 2 refuse, 3 nobody knows.")]
 pub(crate) struct CheckOptions {
     /// Nodes by name, or LABEL=VALUE; without any, this machine
     #[arg(value_name = "NODE|LABEL=VALUE", conflicts_with = "all")]
@@ -33,7 +36,7 @@ pub(crate) struct CheckOptions {
     /// Look at every watched node, and at this machine
     #[arg(long)]
     pub(crate) all: bool,
-    /// How long one node may take
+    /// How long one node may take; the whole answer, with --gate (55 s)
     #[arg(long, value_name = "DURATION", value_parser = super::parse::duration)]
     pub(crate) timeout: Option<std::time::Duration>,
     /// How many nodes are asked at once
@@ -51,9 +54,23 @@ pub(crate) struct CheckOptions {
     /// Let the exit code say whether work may be started here
     #[arg(long)]
     pub(crate) ready: bool,
+    /// Say in one line and by the exit code whether work may be started on one node: from the
+    /// hub's verdict within 2 s if that is fresh, else from a live look
+    #[arg(long, conflicts_with_all = ["all", "json", "plugin", "findings", "ready"])]
+    pub(crate) gate: bool,
+    /// How old the hub's verdict may be for --gate; without it, 150 s
+    #[arg(long, value_name = "DURATION", requires = "gate", value_parser = super::parse::duration)]
+    pub(crate) max_age: Option<std::time::Duration>,
 }
 
 pub(crate) fn run(context: &Context, options: &CheckOptions) -> Outcome {
+    if options.gate {
+        if let [_, second, ..] = &options.nodes[..] {
+            let message = format!("a gate is for one node; {} is a second one", safe(second));
+            return Err(Failure::new(super::exit_code::USAGE, message));
+        }
+        return gate::run(context, &context.load_config_to_ask().settings, options);
+    }
     let loaded = context.load_config(Vec::new())?;
     let settings = &loaded.settings;
     if options.all || !options.nodes.is_empty() {

@@ -31,7 +31,7 @@ const SLOW: Duration = Duration::from_secs(2);
 
 pub(crate) fn run(context: &Context, settings: &Settings, options: &CheckOptions) -> Outcome {
     let swept = sweep::block_on_all(async {
-        let targets = targets(context, settings, options).await?;
+        let targets = targets(context, settings, &options.nodes, options.all).await?;
         // A gate in front of a job waits for the answer; a person wants to see something soon.
         let patience = match options.ready {
             true => live::PATIENCE.max(settings.hub.local.torch.timeout),
@@ -51,21 +51,22 @@ pub(crate) fn run(context: &Context, settings: &Settings, options: &CheckOptions
 }
 
 /// Which machines are meant.
-async fn targets(
+pub(crate) async fn targets(
     context: &Context,
     settings: &Settings,
-    options: &CheckOptions,
+    nodes: &[String],
+    all: bool,
 ) -> Result<Vec<Target>, Failure> {
     let watched = watched(context, settings).await?;
     let mut targets = Vec::new();
-    if options.all {
+    if all {
         for node in &watched.nodes {
             targets.push(target(node, settings)?);
         }
         return Ok(targets);
     }
     let mut seen = HashSet::new();
-    for word in &options.nodes {
+    for word in nodes {
         let mut matching = Vec::new();
         if let Some((key, value)) = word.split_once('=') {
             let labelled = |node: &&NodeView| {

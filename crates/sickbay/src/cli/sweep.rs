@@ -55,6 +55,14 @@ impl Target {
         Ok(Self { resource, how: How::Ssh(definition.target, definition.expected) })
     }
 
+    /// Where it is, over SSH; none for this machine.
+    pub(crate) fn ssh(&self) -> Option<&SshTarget> {
+        match &self.how {
+            How::Here => None,
+            How::Ssh(target, _) => Some(target),
+        }
+    }
+
     /// A machine that nobody defined: what `ssh` would make of a word.
     pub(crate) fn by_word(word: &str) -> Result<Self, Failure> {
         let (user, host) = super::node_arguments::split_user(word);

@@ -20,12 +20,8 @@ pub(crate) struct Progress {
 impl Progress {
     /// Of so many machines.
     pub(crate) fn new(context: &Context, total: usize) -> Self {
-        use std::io::IsTerminal as _;
-        let shown = std::io::stderr().is_terminal() && !context.terminal.quiet && total > 1;
-        let bar = if shown { ProgressBar::new(total as u64) } else { ProgressBar::hidden() };
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} nodes  {wide_msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
-        Self { bar: bar.with_style(style), total }
+        let total_shown = if total > 1 { total } else { 0 };
+        Self { bar: bar(context, total_shown, "{bar:30} {pos}/{len} nodes  {wide_msg}"), total }
     }
 
     /// So many have ended; these are under way.
@@ -42,6 +38,17 @@ impl Progress {
     pub(crate) fn end(&mut self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// A bar of so many steps on a terminal's error output, nothing elsewhere nor for none.
+pub(crate) fn bar(context: &Context, steps: usize, template: &str) -> ProgressBar {
+    use std::io::IsTerminal as _;
+    if !std::io::stderr().is_terminal() || context.terminal.quiet || steps == 0 {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(template);
+    ProgressBar::new(steps as u64)
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 fn waiting_text<'a>(left: usize, waiting: impl Iterator<Item = &'a ResourceId>) -> String {

@@ -56,6 +56,48 @@ fn a_hub_is_asked_and_stops_cleanly() {
 }
 
 #[test]
+fn a_gate_takes_the_hubs_fresh_verdict_and_looks_itself_without_one() {
+    let place = Place::new();
+    let line = |arguments: &[&str]| {
+        let output = place.run(arguments);
+        let said = text(&output);
+        assert_eq!(said.lines().count(), 1, "{said} {}", errors(&output));
+        let code = match said.split(' ').next().unwrap() {
+            "PASS" => 0,
+            "REFUSE" => 2,
+            "UNKNOWN" => 3,
+            other => panic!("{other}"),
+        };
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        (said, errors(&output))
+    };
+    let (said, errors) = line(&["check", "--gate"]);
+    assert!(said.ends_with("; looked at now\n"), "{said}");
+    assert_eq!(errors, "", "a machine without a hub is usual");
+
+    let hub = place.up();
+    let (said, _) = line(&["check", "--gate"]);
+    assert!(said.contains("; the hub saw it "), "{said}");
+    let (said, errors) = line(&["check", "--gate", "--max-age", "1ms"]);
+    assert!(said.ends_with("; looked at now\n"), "{said}");
+    assert!(errors.contains("too long ago: looking now"), "{errors}");
+    // Neither a hub that hangs nor a configuration that is wrong makes a machine a broken one.
+    hub.signal("-STOP");
+    let (said, errors) = line(&["check", "--gate"]);
+    assert!(said.ends_with("; looked at now\n"), "{said}");
+    assert!(errors.contains("did not answer in time"), "{errors}");
+    hub.signal("-CONT");
+    let (said, _) = line(&["check", "--gate", "--timeout", "1ms"]);
+    assert!(said.starts_with("UNKNOWN ") && said.contains("within 1"), "{said}");
+    std::fs::write(place.config_file(), "no_such_key: 1\n").unwrap();
+    let (said, errors) = line(&["check", "--gate"]);
+    assert!(said.contains("; the hub saw it "), "{said}");
+    assert!(errors.contains("config check"), "{errors}");
+    let two = place.run(&["check", "--gate", "a", "b"]);
+    assert_eq!(two.status.code(), Some(64));
+}
+
+#[test]
 fn a_second_hub_learns_who_was_first() {
     let place = Place::new();
     let hub = place.up();

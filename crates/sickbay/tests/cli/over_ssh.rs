@@ -73,6 +73,20 @@ fn a_node_is_found_added_and_judged_alike_live_and_by_the_hub() {
     assert_eq!(output.status.code(), Some(i32::from(live.summary.level.exit_code())));
     assert!(live.checks.iter().any(|check| check.check == "cpu"), "rates exist: two looks");
 
+    let gate = text(&place.run(&["check", "--gate", "box"]));
+    assert!(gate.contains(" node/box: ") && gate.ends_with("; looked at now\n"), "{gate}");
+    let gate = place.run(&["check", "--gate", "stranger"]);
+    assert_eq!(gate.status.code(), Some(3), "{}", text(&gate));
+    assert!(text(&gate).starts_with("UNKNOWN node/stranger: "), "{}", text(&gate));
+
+    let diagnosed = place.run(&["diagnose", "box", "--no-bundle", "--json"]);
+    let view: serde_json::Value = json(&diagnosed);
+    let kernel = view["questions"].as_array().and_then(|all| all.first()).unwrap();
+    assert_eq!(kernel["end"]["exited"], 0, "{kernel}");
+    assert!(view["cut"].is_null(), "{view}");
+    let refused = place.run(&["diagnose", "stranger", "--no-bundle"]);
+    assert_eq!(refused.status.code(), Some(3), "{}", errors(&refused));
+
     let table = place.run(&["check", "box", "twin", "stranger"]);
     let said = text(&table);
     assert_eq!(table.status.code(), Some(3), "{said}");

@@ -368,9 +368,9 @@ impl Machine {
         if let Some(number) = device.strip_prefix("gpu").and_then(|text| text.parse::<usize>().ok())
         {
             names.push(number.to_string());
-            match &self.gpus {
-                Some(gpus) => names.extend(gpus.uuid(number).map(str::to_owned)),
-                None => names.push(format!("GPU-{}", hardware::amd_unique_id(number))),
+            names.extend(self.gpus.as_ref().and_then(|gpus| gpus.uuid(number)).map(str::to_owned));
+            if self.template.amd.is_some() {
+                names.push(format!("GPU-{}", hardware::amd_unique_id(number)));
             }
         }
         names.extend(self.address(device));

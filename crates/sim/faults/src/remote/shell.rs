@@ -131,6 +131,8 @@ impl Shell {
             "lasting" => lasting(tree, answer),
             "space" => space(tree, answer),
             "links" => links(tree, answer),
+            "infiniband" => infiniband(tree, answer),
+            "pcie" => pcie(tree, answer),
             "sensors" => sensors(tree, answer),
             "processes" => processes(tree, answer),
             "amd" => amd(tree, answer),
@@ -281,6 +283,29 @@ fn links(tree: &Tree, answer: &mut Answer<'_>) {
     }
     paths.extend(["proc/net/route".to_owned(), "proc/net/ipv6_route".to_owned()]);
     answer.heads(tree, "files", paths.iter().map(String::as_str));
+}
+
+fn infiniband(tree: &Tree, answer: &mut Answer<'_>) {
+    let all: Vec<_> = tree.below("sys/class/infiniband/").map(|(path, _)| path).collect();
+    if all.is_empty() {
+        return;
+    }
+    answer.section("directory sys/class/infiniband");
+    let wanted = |path: &&str| path.contains("/ports/") || path.ends_with("/board_id");
+    answer.heads(tree, "files", all.into_iter().filter(wanted));
+}
+
+fn pcie(tree: &Tree, answer: &mut Answer<'_>) {
+    let wanted = |path: &&str| {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        name == "class" || name.starts_with("aer_dev_") || name.contains("_link_")
+    };
+    let all: Vec<_> = tree.below("sys/bus/pci/devices/").map(|(path, _)| path).collect();
+    if all.is_empty() {
+        return;
+    }
+    answer.section("directory sys/bus/pci/devices");
+    answer.heads(tree, "files", all.into_iter().filter(wanted));
 }
 
 fn sensors(tree: &Tree, answer: &mut Answer<'_>) {
