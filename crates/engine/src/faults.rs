@@ -31,6 +31,10 @@ const STUBBORN_BOOTS: u32 = 3;
 const STUBBORN_ADVICE: &str =
     "it came back after two reboots: take the node out of use, have the part replaced";
 
+/// Lines of one process within this time tell of one failure: a kernel that reads out of range has a
+/// line for each of the GPU's processors that met it (ours).
+const ONE_FAILURE: Duration = Duration::from_secs(60);
+
 /// The name of the fact that says how often a line's fault happened (`400 CE`).
 const TIMES: &str = "times";
 
@@ -78,6 +82,8 @@ pub(crate) struct Meaning {
     pub(crate) status: Status,
     pub(crate) meaning: String,
     pub(crate) advice: String,
+    /// Whether it is told and no more ([`FaultEntry::advisory`]).
+    pub(crate) advisory: bool,
 }
 
 /// A fault that is worth an event: it was seen for the first time, or ten times as often as when it was last told.
@@ -137,7 +143,7 @@ impl Faults {
             before_watched: first_look,
             ended: None,
         };
-        fault.add(sighting);
+        fault.add(sighting, false);
         if self.known.len() < MAX_FAULTS {
             self.known.push(fault);
             return (self.known.len() - 1, 0);
@@ -188,18 +194,33 @@ impl Fault {
             self.first = sighting.at;
             self.count = 0;
         }
-        self.add(sighting);
+        let more_of_it = self.tells_more_of_the_last(sighting);
+        self.add(sighting, more_of_it);
         self.last = self.last.max(sighting.at);
         self.line.clone_from(&sighting.line);
         self.facts.clone_from(&sighting.facts);
         self.before_watched &= first_look;
     }
 
-    /// Counts a sighting: as often as its line says that it happened.
-    fn add(&mut self, sighting: &FaultSighting) {
+    /// Whether it is one more line about the failure that was counted last.
+    fn tells_more_of_the_last(&self, sighting: &FaultSighting) -> bool {
+        let pid = |facts: &BTreeMap<String, String>| {
+            facts.get("pid").and_then(|text| text.trim().parse::<u32>().ok())
+        };
+        let same = pid(&sighting.facts).is_some_and(|it| pid(&self.facts) == Some(it));
+        let last = self.recent.last();
+        same && last.is_some_and(|last| sighting.at.since(*last) < ONE_FAILURE)
+    }
+
+    /// Counts a sighting: as often as its line says that it happened; as a time of its own only if it
+    /// is not one more line about the same failure.
+    fn add(&mut self, sighting: &FaultSighting, more_of_it: bool) {
         let times = sighting.facts.get(TIMES).and_then(|text| text.parse::<u32>().ok());
         let times = times.unwrap_or(1).max(1);
         self.count = self.count.saturating_add(times);
+        if more_of_it {
+            return;
+        }
         let kept = MAX_RECENT.min(times as usize);
         let too_many = (self.recent.len() + kept).saturating_sub(MAX_RECENT);
         self.recent.drain(..too_many);
@@ -220,6 +241,7 @@ impl Fault {
             status: variant.and_then(|it| it.status).unwrap_or(entry.status),
             meaning: variant.and_then(|it| it.meaning.as_ref()).unwrap_or(&entry.meaning).clone(),
             advice: variant.and_then(|it| it.advice.as_ref()).unwrap_or(&entry.advice).clone(),
+            advisory: entry.advisory,
         };
         for repeated in &entry.repeated {
             let within = Duration::from_secs(repeated.within_seconds);
@@ -228,6 +250,7 @@ impl Fault {
             if seen >= repeated.count as usize && worse {
                 meaning.status = repeated.status;
                 meaning.advice.clone_from(&repeated.advice);
+                meaning.advisory = false;
             }
         }
         let ends_with_boot = matches!(entry.clears, Clears::Reset | Clears::Reboot);
