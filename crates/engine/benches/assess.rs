@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use divan::Bencher;
 use sickbay_engine::{NodeMemory, Policy, assess};
-use sickbay_model::{Observation, ProbeErrorKind, Timestamp, catalogue, probe};
+use sickbay_model::{BlockDevice, Observation, ProbeErrorKind, Timestamp, catalogue, probe};
 
 use node::Node;
 
@@ -51,6 +51,60 @@ fn run(bencher: Bencher<'_, '_>, node: &Node) {
 #[divan::bench]
 fn well_with_8_gpus(bencher: Bencher<'_, '_>) {
     let node = Node::well(8);
+    run(bencher, &node);
+}
+
+/// An HGX with its fabric: 8 GPUs of 18 NVLinks, 8 InfiniBand ports, 10 NVMe disks, error counters
+/// of every PCIe device; about 900 series.
+#[divan::bench]
+fn well_hgx(bencher: Bencher<'_, '_>) {
+    let mut node = Node::well(8);
+    for (gpu, link) in (0..8).flat_map(|gpu| (0..18).map(move |link| (gpu, link))) {
+        for counter in [
+            catalogue::NVLINK_REPLAY_ERRORS,
+            catalogue::NVLINK_RECOVERY_ERRORS,
+            catalogue::NVLINK_CRC_ERRORS,
+        ] {
+            node.set_of(counter, &format!("{gpu}/{link}"), 0.0);
+        }
+    }
+    for adapter in 0..8 {
+        let port = format!("mlx5_{adapter}/1");
+        for (metric, value) in [
+            (catalogue::INFINIBAND_STATE, 4.0),
+            (catalogue::INFINIBAND_PHYSICAL_STATE, 5.0),
+            (catalogue::INFINIBAND_RATE, 5e10),
+            (catalogue::INFINIBAND_LINK_DOWNED, 0.0),
+            (catalogue::INFINIBAND_BUFFER_OVERRUNS, 0.0),
+            (catalogue::INFINIBAND_INTEGRITY_ERRORS, 0.0),
+            (catalogue::INFINIBAND_RETRIES_EXCEEDED, 0.0),
+            (catalogue::INFINIBAND_SYMBOL_ERRORS, 12.0),
+        ] {
+            node.set_of(metric, &port, value);
+        }
+    }
+    node.inventory.disks = (0..10)
+        .map(|disk| BlockDevice {
+            name: format!("nvme{disk}n1"),
+            model: "SAMSUNG MZ1L21T9HCLS-00A07".to_owned(),
+            size_bytes: 1_920_383_410_176,
+            rotational: false,
+        })
+        .collect();
+    for device in 0..18 {
+        let address = format!("0000:{:02x}:00.0", 0x18 + device);
+        for (metric, value) in [
+            (catalogue::PCIE_WIDTH, 16.0),
+            (catalogue::PCIE_WIDTH_MAX, 16.0),
+            (catalogue::PCIE_GENERATION, 5.0),
+            (catalogue::PCIE_GENERATION_MAX, 5.0),
+            (catalogue::PCIE_ERRORS_CORRECTED, 0.0),
+            (catalogue::PCIE_ERRORS_NONFATAL, 0.0),
+            (catalogue::PCIE_ERRORS_FATAL, 0.0),
+        ] {
+            node.set_of(metric, &address, value);
+        }
+    }
     run(bencher, &node);
 }
 

@@ -194,7 +194,7 @@ fn gpus(
         let Some(owner) = owner else { continue };
         hint = owner;
         if let Some(sum) = tallies.get_mut(owner) {
-            sum.tally.points += result.points;
+            sum.tally.lost += 100.0 - result.points;
             sum.tally.checks += 1;
             sum.tally.findings += u32::from(!result.is_healthy());
             sum.tally.unknown += u32::from(result.status == Status::Unknown);

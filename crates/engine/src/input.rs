@@ -3,6 +3,7 @@
 //! Built once per assessment, so that no check searches by string. Everything borrows from the
 //! observation.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -77,7 +78,7 @@ pub(crate) struct ProbeView<'a> {
 
 impl ProbeView<'_> {
     pub(crate) fn answered(&self) -> bool {
-        self.state == ProbeState::Answered
+        matches!(self.state, ProbeState::Answered)
     }
 
     pub(crate) fn applies(&self) -> bool {
@@ -377,20 +378,28 @@ fn gpu_rows<'a>(frame: &Frame, inventory: &'a Inventory) -> Vec<GpuRow<'a>> {
         return rows;
     }
     let series = frame.layout.series();
+    // What the columns before called each place, and which row that is.
+    let mut named: Vec<Option<(&Arc<str>, usize)>> = vec![None; rows.len()];
     for (column, &metric) in GPU_METRICS.iter().enumerate() {
         for (hint, &slot) in frame.layout.slots(metric).iter().enumerate() {
             let (Some(value), Some(series)) = (frame.at_slot(slot), series.get(slot.0 as usize))
             else {
                 continue;
             };
-            let Some(index) = parse_index(&series.instance) else { continue };
-            let hinted = rows.get(hint).is_some_and(|row| row.device.index == index);
-            let place = if hinted {
-                Some(hint)
-            } else {
-                rows.iter().position(|row| row.device.index == index)
+            let before = named.get(hint).copied().flatten();
+            let place = match before.filter(|(name, _)| Arc::ptr_eq(name, &series.instance)) {
+                Some((_, place)) => place,
+                None => {
+                    let Some(index) = parse_index(&series.instance) else { continue };
+                    let is_it = |row: &GpuRow<'_>| row.device.index == index;
+                    let Some(place) = rows.iter().position(is_it) else { continue };
+                    if let Some(name) = named.get_mut(hint) {
+                        *name = Some((&series.instance, place));
+                    }
+                    place
+                }
             };
-            let Some(row) = place.and_then(|place| rows.get_mut(place)) else { continue };
+            let Some(row) = rows.get_mut(place) else { continue };
             row.answers = true;
             if let Some(cell) = row.values.get_mut(column) {
                 *cell = value;

@@ -6,6 +6,7 @@
 //! ([`Judge::sweep`]). The hot path, a check that was and is well, compares one key and writes one
 //! result.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use sickbay_model::{
@@ -47,7 +48,8 @@ pub(crate) struct Found {
 /// Sums over the checks of one component.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
-    pub(crate) points: f64,
+    /// What is missing to 100 points each.
+    pub(crate) lost: f64,
     pub(crate) checks: u32,
     pub(crate) findings: u32,
     pub(crate) unknown: u32,
@@ -214,6 +216,11 @@ impl<'a> Judge<'a> {
         self.entries.get(self.cursor).is_some_and(matches) || self.entries.iter().any(matches)
     }
 
+    /// Whether a check was ever answered here for anything.
+    pub(crate) fn remembers_any(&self, kind: CheckKind) -> bool {
+        self.entries.iter().any(|entry| entry.kind == kind)
+    }
+
     /// Whether a check with one answer per node was answered in this assessment.
     pub(crate) fn is_answered(&self, kind: CheckKind) -> bool {
         self.entries.iter().any(|entry| {
@@ -243,40 +250,28 @@ impl<'a> Judge<'a> {
         value: f64,
         quantity: &text::Quantity<'_>,
     ) {
-        let answer = self.threshold_answer(slot, value, quantity);
-        self.close(slot, answer);
+        match self.threshold_finding(slot, value, quantity) {
+            None => self.close_well(slot, quantity.well),
+            Some(finding) => self.close(slot, finding),
+        }
     }
 
-    /// Judges a value by the check's threshold, with hysteresis.
-    pub(crate) fn threshold_answer(
+    /// Judges a value by the check's threshold, with hysteresis; none if it is well.
+    pub(crate) fn threshold_finding(
         &mut self,
         slot: Slot,
         value: f64,
         quantity: &text::Quantity<'_>,
-    ) -> Answer {
-        let Some(entry) = self.entries.get_mut(slot.place) else {
-            return Answer::unknown("its memory is lost");
-        };
-        let Some(threshold) = threshold_of(self.policy, slot.kind, &entry.instance) else {
-            return Answer::healthy(quantity.well);
-        };
+    ) -> Option<Answer> {
+        let entry = self.entries.get_mut(slot.place)?;
+        let threshold = threshold_of(self.policy, slot.kind, &entry.instance)?;
         // What is not confirmed is not held: else one spike would confirm itself by its hold.
         let (raised, hard) = (entry.threshold.raised(), entry.state.hard());
         let is_soft = hard != Status::Unknown && raised.severity() > hard.severity();
         let hold = if is_soft { Duration::ZERO } else { self.policy.hysteresis.hold };
         let hysteresis = Hysteresis { hold, ..self.policy.hysteresis };
         let status = entry.threshold.judge(&threshold, &hysteresis, value, self.at);
-        if status == Status::Healthy {
-            return Answer::healthy(quantity.well);
-        }
-        let points = threshold.points(value, quantity.far_end).min(most_points(status));
-        let (message, evidence) = quantity.raised(&threshold, value, status);
-        let mut answer = Answer::finding(status, message).points(points);
-        answer.evidence.push(evidence);
-        if let Some(advice) = quantity.advice {
-            answer = answer.advice(advice);
-        }
-        answer
+        (status != Status::Healthy).then(|| quantity.finding(&threshold, value, status))
     }
 
     /// Whether a slot's threshold is raised now.
@@ -286,37 +281,61 @@ impl<'a> Judge<'a> {
 
     /// Closes a slot with an answer that readings gave.
     pub(crate) fn close(&mut self, slot: Slot, answer: Answer) {
-        let Some(entry) = self.entries.get_mut(slot.place) else { return };
-        entry.delivered = self.number;
-        let settled = answer.status == Status::Healthy && is_settled(entry);
-        if !settled {
-            self.settle(slot, answer, true);
+        if answer.status == Status::Healthy && self.is_settled(slot) {
+            self.stay_well(slot, answer.message);
             return;
         }
+        let number = self.number;
+        let Some(entry) = self.entries.get_mut(slot.place) else { return };
+        entry.delivered = number;
+        self.settle(slot, answer, true);
+    }
+
+    /// Closes a slot that is well, as nearly all are nearly always.
+    pub(crate) fn close_well(&mut self, slot: Slot, message: &'static str) {
+        if self.is_settled(slot) {
+            self.stay_well(slot, Cow::Borrowed(message));
+        } else {
+            self.close(slot, Answer::healthy(message));
+        }
+    }
+
+    /// Whether a check was well all along, so that another good answer changes nothing.
+    fn is_settled(&self, slot: Slot) -> bool {
+        self.entries.get(slot.place).is_some_and(|entry| {
+            entry.shown == Status::Healthy
+                && entry.announced == Status::Healthy
+                && entry.state.is_spotless()
+        })
+    }
+
+    /// The result of a check that was well all along and is.
+    fn stay_well(&mut self, slot: Slot, message: Cow<'static, str>) {
+        let Some(entry) = self.entries.get_mut(slot.place) else { return };
+        entry.delivered = self.number;
         if entry.since > self.at {
             entry.since = self.at;
         }
         entry.standing = None;
-        let since = entry.since;
+        let (at, kind, since) = (self.at, slot.kind, entry.since);
         let took = self.probes.at(entry.probe).took;
-        let instance = text::instance(slot.kind.scope(), &entry.instance);
-        let tally = &mut self.tallies[slot.kind.component() as usize];
-        tally.points += 100.0;
-        tally.checks += 1;
-        self.healthy.push(CheckResult {
-            check: slot.kind.id(),
+        let instance = text::instance(kind.scope(), &entry.instance);
+        self.tallies[kind.component() as usize].checks += 1;
+        // Made where it comes to lie: pushing would make it elsewhere first, and move it.
+        self.healthy.extend(std::iter::once_with(|| CheckResult {
+            check: kind.id(),
             instance,
-            component: slot.kind.component(),
+            component: kind.component(),
             status: Status::Healthy,
             points: 100.0,
-            message: answer.message,
+            message,
             evidence: Vec::new(),
             advice: None,
             since,
-            at: self.at,
+            at,
             took,
             hard: false,
-        });
+        }));
         self.healthy_gpus.push(slot.gpu);
     }
 
@@ -331,8 +350,8 @@ impl<'a> Judge<'a> {
             None => Answer::healthy("as it was when last asked"),
             Some(last) => last.again(),
         });
-        if answer.status == Status::Healthy && is_settled(entry) {
-            self.close(slot, answer);
+        if answer.status == Status::Healthy && self.is_settled(slot) {
+            self.stay_well(slot, answer.message);
         } else {
             self.settle_as(slot, answer, anew, Some(anew));
         }
@@ -446,7 +465,7 @@ impl<'a> Judge<'a> {
 
     fn push(&mut self, result: CheckResult, gpu: u16) {
         let tally = &mut self.tallies[result.component as usize];
-        tally.points += result.points;
+        tally.lost += 100.0 - result.points;
         tally.checks += 1;
         tally.unknown += u32::from(result.status == Status::Unknown);
         tally.findings += u32::from(!result.is_healthy());
@@ -459,16 +478,12 @@ impl<'a> Judge<'a> {
     }
 }
 
-/// Whether a check was well all along, so that another good answer changes nothing.
-fn is_settled(entry: &CheckMemory) -> bool {
-    entry.shown == Status::Healthy
-        && entry.announced == Status::Healthy
-        && entry.state.is_spotless()
-}
-
 /// A check's threshold in a policy, overrides considered.
 pub(crate) fn threshold_of(policy: &Policy, kind: CheckKind, instance: &str) -> Option<Threshold> {
     let threshold = kind.threshold(policy)?;
+    if policy.overrides.is_empty() {
+        return Some(threshold);
+    }
     let other = policy.overrides.iter().find(|entry| {
         entry.check == kind.name() && entry.instance.as_deref().is_none_or(|it| it == instance)
     });

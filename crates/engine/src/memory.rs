@@ -251,6 +251,10 @@ pub(crate) struct LearnedDisks {
     pub(crate) kinds: Vec<(String, u32)>,
     /// Since when there are fewer of any.
     pub(crate) fewer_since: Option<Timestamp>,
+    /// The models and sizes that the kinds were last counted of: nothing is counted again while they
+    /// are the same.
+    #[serde(skip)]
+    pub(crate) counted: Option<Vec<(String, u64)>>,
 }
 
 /// How a node or one of its GPUs compares with its peers: what the check for stragglers is

@@ -105,7 +105,7 @@ fn contribution(
     weight_tenths: i64,
     tally: &Tally,
 ) -> (Contribution, i64) {
-    let points = (tally.checks > 0).then(|| tally.points / f64::from(tally.checks));
+    let points = (tally.checks > 0).then(|| 100.0 - tally.lost / f64::from(tally.checks));
     let add = contribution_tenths(weight_tenths, points.unwrap_or(0.0));
     let Tally { checks, findings, unknown, .. } = *tally;
     let note = if checks == 0 {
@@ -162,8 +162,8 @@ mod tests {
 
     #[test]
     fn a_gpu_that_no_one_could_judge_scores_nothing_and_says_so() {
-        let mut tallies = [Tally { points: 300.0, checks: 3, ..Tally::default() }; 4];
-        tallies[0] = Tally { points: 0.0, checks: 2, findings: 2, unknown: 2 };
+        let mut tallies = [Tally { lost: 0.0, checks: 3, ..Tally::default() }; 4];
+        tallies[0] = Tally { lost: 200.0, checks: 2, findings: 2, unknown: 2 };
         let card = node_card(&Weights::default(), &tallies, Vec::new(), None);
         assert_eq!((card.score, card.level), (Some(60.0), Level::Degraded));
         assert_eq!(card.contributions[0].points, Some(0.0));

@@ -2,15 +2,18 @@
 
 use std::borrow::Cow;
 
-use sickbay_model::{Evidence, Status, Unit};
+use sickbay_model::{Status, Unit};
 
 use crate::checks::Scope;
+use crate::judge::{Answer, most_points};
 use crate::policy::{Direction, Threshold};
 
 /// What a value is, for the sentence about it.
 pub(crate) struct Quantity<'a> {
-    /// The subject of the sentence: "space used on /data".
-    pub(crate) subject: Cow<'a, str>,
+    /// The subject of the sentence ("space used on"), without what it is about.
+    pub(crate) subject: &'static str,
+    /// What it is about (`/data`); empty if there is just one.
+    pub(crate) of: &'a str,
     /// The metric's name, for the evidence.
     pub(crate) metric: &'static str,
     pub(crate) unit: Unit,
@@ -22,13 +25,8 @@ pub(crate) struct Quantity<'a> {
 }
 
 impl Quantity<'_> {
-    /// The sentence and the evidence for a value whose threshold is raised.
-    pub(crate) fn raised(
-        &self,
-        threshold: &Threshold,
-        value: f64,
-        status: Status,
-    ) -> (String, Evidence) {
+    /// The finding for a value whose threshold is raised.
+    pub(crate) fn finding(&self, threshold: &Threshold, value: f64, status: Status) -> Answer {
         let (line, word) = match status {
             Status::Critical => (threshold.critical, "critical"),
             _ => (threshold.warning, "warning"),
@@ -37,7 +35,8 @@ impl Quantity<'_> {
         let shown = number(value, self.unit);
         let limit = number(line, self.unit);
         let crossed = threshold.status(value).severity() >= status.severity();
-        let subject = &self.subject;
+        let space = if self.of.is_empty() { "" } else { " " };
+        let subject = format!("{}{space}{}", self.subject, self.of);
         let message = match (crossed, threshold.direction) {
             (true, Direction::Above) => {
                 format!("{subject}: {shown}, at or above the {word} line of {limit}")
@@ -49,8 +48,16 @@ impl Quantity<'_> {
                 format!("{subject}: back at {shown}, not yet clear of the {word} line of {limit}")
             }
         };
-        let evidence = Evidence { what: self.metric.into(), value: shown, threshold: Some(limit) };
-        (message, evidence)
+        let points = threshold.points(value, self.far_end).min(most_points(status));
+        let answer = Answer::finding(status, message).points(points).evidence(
+            self.metric,
+            shown,
+            Some(limit),
+        );
+        match self.advice {
+            Some(advice) => answer.advice(advice),
+            None => answer,
+        }
     }
 }
 

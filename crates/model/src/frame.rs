@@ -54,6 +54,7 @@ pub struct Layout {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct MetricColumns {
     slots: Vec<SeriesSlot>,
+    /// Empty while there are no more than [`Layout::COMPARED`].
     by_instance: HashMap<Arc<str>, SeriesSlot>,
 }
 
@@ -64,13 +65,18 @@ impl Layout {
     /// Up to how many instances of a metric are compared one by one.
     const COMPARED: usize = 8;
 
+    /// Among how many series before it a new one's instance is looked for.
+    const LOOKED_BACK: usize = 64;
+
     /// All series, in slot order.
+    #[inline]
     #[must_use]
     pub fn series(&self) -> &[Series] {
         &self.series
     }
 
     /// The slots of all instances of a metric, in order of appearance.
+    #[inline]
     #[must_use]
     pub fn slots(&self, metric: MetricId) -> &[SeriesSlot] {
         self.columns(metric).map_or(&[], |columns| &columns.slots)
@@ -91,6 +97,18 @@ impl Layout {
         columns.slots.iter().find(is_it).copied()
     }
 
+    /// The slot of a series that is probably at this place among its metric's instances: metrics of
+    /// the same things mostly list them in the same order.
+    #[must_use]
+    pub fn slot_near(&self, metric: MetricId, instance: &str, place: usize) -> Option<SeriesSlot> {
+        let slot = self.slots(metric).get(place).copied();
+        let series = slot.and_then(|slot| self.series.get(slot.0 as usize));
+        if series.is_some_and(|series| same_instance(&series.instance, instance)) {
+            return slot;
+        }
+        self.slot(metric, instance)
+    }
+
     /// The slot of a series, added at the end if new; `None` when the layout is full.
     pub fn slot_or_insert(&mut self, metric: MetricId, instance: &str) -> Option<SeriesSlot> {
         if let Some(slot) = self.slot(metric, instance) {
@@ -100,7 +118,7 @@ impl Layout {
             return None;
         }
         let slot = SeriesSlot(u32::try_from(self.series.len()).ok()?);
-        let instance: Arc<str> = instance.into();
+        let instance = self.shared(instance);
         let at = metric.0 as usize;
         if self.places.len() <= at {
             self.places.resize(at + 1, 0);
@@ -113,11 +131,26 @@ impl Layout {
         }
         let columns = self.columns.get_mut(usize::from(*place) - 1)?;
         columns.slots.push(slot);
-        columns.by_instance.insert(Arc::clone(&instance), slot);
         self.series.push(Series { metric, instance });
+        if columns.slots.len() > Self::COMPARED {
+            let unlisted = columns.by_instance.len();
+            for &slot in columns.slots.iter().skip(unlisted) {
+                if let Some(series) = self.series.get(slot.0 as usize) {
+                    columns.by_instance.insert(Arc::clone(&series.instance), slot);
+                }
+            }
+        }
         Some(slot)
     }
 
+    /// The name of an instance, kept once where other metrics of it came shortly before.
+    fn shared(&self, instance: &str) -> Arc<str> {
+        let lately = self.series.iter().rev().take(Self::LOOKED_BACK);
+        let known = lately.map(|series| &series.instance).find(|known| ***known == *instance);
+        known.map_or_else(|| instance.into(), Arc::clone)
+    }
+
+    #[inline]
     fn columns(&self, metric: MetricId) -> Option<&MetricColumns> {
         let place = *self.places.get(metric.0 as usize)?;
         self.columns.get(usize::from(place).checked_sub(1)?)
@@ -153,21 +186,30 @@ impl Frame {
     }
 
     /// The value in a slot, if one was measured.
+    #[inline]
     #[must_use]
     pub fn at_slot(&self, slot: SeriesSlot) -> Option<f64> {
         self.values.get(slot.0 as usize).copied().filter(|value| !value.is_nan())
     }
 
     /// The value of a metric with one value per node.
+    #[inline]
     #[must_use]
     pub fn get(&self, metric: MetricId) -> Option<f64> {
         self.layout.slots(metric).iter().find_map(|&slot| self.at_slot(slot))
     }
 
     /// The value of one instance of a metric.
+    #[inline]
     #[must_use]
     pub fn get_instance(&self, metric: MetricId, instance: &str) -> Option<f64> {
         self.at_slot(self.layout.slot(metric, instance)?)
+    }
+
+    /// The value of one instance of a metric that is probably at this place among its instances.
+    #[must_use]
+    pub fn get_near(&self, metric: MetricId, instance: &str, place: usize) -> Option<f64> {
+        self.at_slot(self.layout.slot_near(metric, instance, place)?)
     }
 
     /// All instances of a metric with a value.

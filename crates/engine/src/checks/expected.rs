@@ -44,7 +44,7 @@ pub(super) fn gpu_count(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Ju
     let Some(slot) = judge.open_instance(CheckKind::GpuCount, "", feed, NO_GPU) else { return };
     let answering = facts.answering_gpus;
     if answering >= expected {
-        judge.close(slot, Answer::healthy("as many GPUs answer as are expected"));
+        judge.close_well(slot, "as many GPUs answer as are expected");
         return;
     }
     let listed = u32::try_from(input.gpus.len()).unwrap_or(u32::MAX);
@@ -95,7 +95,7 @@ pub(super) fn memory_size(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut 
     let Some(slot) = judge.open(CheckKind::MemorySize) else { return };
     let expected = expected as f64;
     if total >= expected * (1.0 - MEMORY_TOLERANCE_PERCENT / 100.0) {
-        judge.close(slot, Answer::healthy("it has as much memory as is expected"));
+        judge.close_well(slot, "it has as much memory as is expected");
         return;
     }
     let (total, expected) = (text::number(total, Unit::Bytes), text::number(expected, Unit::Bytes));

@@ -1,7 +1,5 @@
 //! Filesystems: space, inodes, writability, and whether remote ones answer.
 
-use std::borrow::Cow;
-
 use sickbay_model::catalogue as metric;
 use sickbay_model::{Filesystem, MetricId, Status, Unit};
 
@@ -84,7 +82,8 @@ fn used(
     let Some(slot) = judge.open_instance(kind, mount, probe, NO_GPU) else { return };
     let quantity = if space {
         Quantity {
-            subject: Cow::Borrowed("space used on "),
+            subject: "space used on",
+            of: mount,
             metric: "filesystem_used_percent",
             unit: Unit::Percent,
             far_end: 100.0,
@@ -93,7 +92,8 @@ fn used(
         }
     } else {
         Quantity {
-            subject: Cow::Borrowed("inodes used on "),
+            subject: "inodes used on",
+            of: mount,
             metric: "filesystem_inodes_used_percent",
             unit: Unit::Percent,
             far_end: 100.0,
@@ -101,13 +101,7 @@ fn used(
             advice: Some("find and delete the directory with very many small files"),
         }
     };
-    let mut answer = judge.threshold_answer(slot, used, &quantity);
-    if answer.status != Status::Healthy {
-        // Named only now: nothing is formatted for what is well.
-        let subject = &*quantity.subject;
-        answer.message = answer.message.replacen(subject, &format!("{subject}{mount}"), 1).into();
-    }
-    judge.close(slot, answer);
+    judge.close_threshold(slot, used, &quantity);
 }
 
 /// A filesystem that lost its writability: the kernel found damage, or someone remounted it.
@@ -120,7 +114,7 @@ fn read_only(input: &Input<'_>, filesystem: &Filesystem, probe: ProbeSlot, judge
         return;
     }
     if !filesystem.read_only && reading.is_none_or(|value| value <= 0.0) {
-        judge.close(slot, Answer::healthy("it is writable"));
+        judge.close_well(slot, "it is writable");
         return;
     }
     let answer = Answer::finding(Status::Critical, format!("{mount} is mounted read-only"))

@@ -87,7 +87,7 @@ fn present(card: &Card<'_, '_>, judge: &mut Judge<'_>) {
     let device = card.row.device;
     let (says, advice) = match device.condition {
         GpuCondition::Answering | GpuCondition::Missing if card.row.answers => {
-            judge.close(slot, Answer::healthy("it answers"));
+            judge.close_well(slot, "it answers");
             return;
         }
         GpuCondition::ResetRequired => {
@@ -120,22 +120,17 @@ fn temperature(card: &Card<'_, '_>, memory: Option<&GpuMemory>, judge: &mut Judg
     if let Some(margin) = card.get(GpuColumn::TemperatureMargin) {
         let Some(slot) = card.open(judge, CheckKind::GpuTemperatureMargin) else { return };
         let line = memory.and_then(|gpu| gpu.margin_limit).unwrap_or(0.0);
-        let answer = if margin > line {
-            Answer::healthy("below the limit at which it slows down")
-        } else {
-            let label = card.label();
-            let value = text::number(margin, Unit::Celsius);
-            Answer::finding(
-                Status::Unhealthy,
-                format!("{label} is too hot and slows down: its margin is {value}"),
-            )
-            .advice(ADVICE)
-            .evidence(
-                "gpu_temperature_margin_celsius",
-                value,
-                Some(text::number(line, Unit::Celsius)),
-            )
-        };
+        if margin > line {
+            judge.close_well(slot, "below the limit at which it slows down");
+            return;
+        }
+        let value = text::number(margin, Unit::Celsius);
+        let message = format!("{} is too hot and slows down: its margin is {value}", card.label());
+        let answer = Answer::finding(Status::Unhealthy, message).advice(ADVICE).evidence(
+            "gpu_temperature_margin_celsius",
+            value,
+            Some(text::number(line, Unit::Celsius)),
+        );
         judge.close(slot, answer);
         return;
     }
@@ -145,7 +140,8 @@ fn temperature(card: &Card<'_, '_>, memory: Option<&GpuMemory>, judge: &mut Judg
     let shutdown = memory.and_then(|gpu| gpu.shutdown_limit).filter(|limit| *limit > 0.0);
     if slowdown.is_none() && shutdown.is_none() {
         let quantity = Quantity {
-            subject: "GPU temperature".into(),
+            subject: "GPU temperature",
+            of: "",
             metric: "gpu_temperature_celsius",
             unit: Unit::Celsius,
             far_end: 110.0,
@@ -160,7 +156,7 @@ fn temperature(card: &Card<'_, '_>, memory: Option<&GpuMemory>, judge: &mut Judg
         (Some(limit), _) => (Status::Critical, limit),
         (None, Some(limit)) => (Status::Unhealthy, limit),
         (None, None) => {
-            judge.close(slot, Answer::healthy("below its own limits"));
+            judge.close_well(slot, "below its own limits");
             return;
         }
     };
@@ -193,19 +189,19 @@ fn activity(
     let idle_power = limit * thresholds.gpu_hang_power_percent / 100.0;
     let suspicious = busy >= thresholds.gpu_hang_utilization_percent && power <= idle_power;
     let Some(memory) = memory else {
-        judge.close(slot, Answer::healthy("its power fits its use"));
+        judge.close_well(slot, "its power fits its use");
         return;
     };
     if !suspicious {
         memory.hang_since = None;
-        judge.close(slot, Answer::healthy("its power fits its use"));
+        judge.close_well(slot, "its power fits its use");
         return;
     }
     let since = memory.hang_since.map_or(input.at, |since| since.min(input.at));
     memory.hang_since = Some(since);
     let lasted = input.at.since(since);
     if lasted < thresholds.gpu_hang_after {
-        judge.close(slot, Answer::healthy("busy at low power, not for long"));
+        judge.close_well(slot, "busy at low power, not for long");
         return;
     }
     let (label, lasted) = (card.label(), text::duration(lasted));
@@ -225,11 +221,12 @@ fn card_memory(input: &Input<'_>, card: &Card<'_, '_>, judge: &mut Judge<'_>) {
     let Some(processes) = card.get(GpuColumn::Processes) else { return };
     let Some(slot) = card.open(judge, CheckKind::GpuMemory) else { return };
     if processes > 0.0 || input.job == Job::Active {
-        judge.close(slot, Answer::healthy("memory use is the running job's"));
+        judge.close_well(slot, "memory use is the running job's");
         return;
     }
     let quantity = Quantity {
-        subject: "GPU memory used though no process is on the card".into(),
+        subject: "GPU memory used though no process is on the card",
+        of: "",
         metric: "gpu_memory_used_percent",
         unit: Unit::Percent,
         far_end: 100.0,

@@ -30,7 +30,7 @@ fn throttle(card: &Card<'_, '_>, judge: &mut Judge<'_>) {
     let Some(slot) = card.open(judge, CheckKind::GpuThrottle) else { return };
     let bits = mask as u64 & HARDWARE_THROTTLE;
     if bits == 0 {
-        judge.close(slot, Answer::healthy("the hardware does not slow it down"));
+        judge.close_well(slot, "the hardware does not slow it down");
         return;
     }
     let reason = match bits {
@@ -49,7 +49,7 @@ fn ecc(card: &Card<'_, '_>, judge: &mut Judge<'_>) {
     let Some(errors) = card.get(GpuColumn::EccUncorrected) else { return };
     let Some(slot) = card.open(judge, CheckKind::GpuEcc) else { return };
     if errors <= 0.0 {
-        judge.close(slot, Answer::healthy("no uncorrected memory errors"));
+        judge.close_well(slot, "no uncorrected memory errors");
         return;
     }
     let (label, count) = (card.label(), text::number(errors, Unit::Count));
@@ -68,31 +68,31 @@ fn row_remap(card: &Card<'_, '_>, judge: &mut Judge<'_>) {
     if let Some(failed) = card.get(GpuColumn::RemapFailed)
         && let Some(slot) = card.open(judge, CheckKind::GpuRowRemapFailed)
     {
-        let answer = if failed <= 0.0 {
-            Answer::healthy("every bad memory row was remapped")
+        if failed <= 0.0 {
+            judge.close_well(slot, "every bad memory row was remapped");
         } else {
-            let label = card.label();
-            Answer::finding(Status::Critical, format!("{label} could not remap a bad memory row"))
+            let message = format!("{} could not remap a bad memory row", card.label());
+            let answer = Answer::finding(Status::Critical, message)
                 .points(0.0)
                 .proof()
                 .advice("replace the card")
-                .evidence("gpu_row_remap_failed", "1".to_owned(), Some("0".to_owned()))
-        };
-        judge.close(slot, answer);
+                .evidence("gpu_row_remap_failed", "1".to_owned(), Some("0".to_owned()));
+            judge.close(slot, answer);
+        }
     }
     if let Some(pending) = card.get(GpuColumn::RemapPending)
         && let Some(slot) = card.open(judge, CheckKind::GpuRowRemap)
     {
-        let answer = if pending <= 0.0 {
-            Answer::healthy("no row waits to be remapped")
+        if pending <= 0.0 {
+            judge.close_well(slot, "no row waits to be remapped");
         } else {
             let message = format!("{} waits for a reset to remap a bad memory row", card.label());
-            Answer::finding(Status::Degraded, message)
+            let answer = Answer::finding(Status::Degraded, message)
                 .proof()
                 .advice("reset the GPU at the next drain")
-                .evidence("gpu_row_remap_pending", "1".to_owned(), Some("0".to_owned()))
-        };
-        judge.close(slot, answer);
+                .evidence("gpu_row_remap_pending", "1".to_owned(), Some("0".to_owned()));
+            judge.close(slot, answer);
+        }
     }
 }
 
@@ -104,7 +104,7 @@ fn pcie_width(card: &Card<'_, '_>, judge: &mut Judge<'_>) {
     };
     let Some(slot) = card.open(judge, CheckKind::GpuPcieWidth) else { return };
     if lanes >= most {
-        judge.close(slot, Answer::healthy("all PCIe lanes are in use"));
+        judge.close_well(slot, "all PCIe lanes are in use");
         return;
     }
     let (label, lanes) = (card.label(), text::number(lanes, Unit::Count));
@@ -120,7 +120,7 @@ fn recovery_action(card: &Card<'_, '_>, judge: &mut Judge<'_>) {
     let Some(action) = card.get(GpuColumn::RecoveryAction) else { return };
     let Some(slot) = card.open(judge, CheckKind::GpuRecoveryAction) else { return };
     if action <= 0.0 {
-        judge.close(slot, Answer::healthy("the driver asks for nothing"));
+        judge.close_well(slot, "the driver asks for nothing");
         return;
     }
     let (status, asks, advice) = if action < 1.5 {
@@ -154,7 +154,7 @@ pub(super) fn nvlink(card: &Card<'_, '_>, expected: f64, judge: &mut Judge<'_>) 
     let Some(active) = card.get(GpuColumn::LinksActive) else { return };
     let Some(slot) = card.open(judge, CheckKind::GpuNvlink) else { return };
     if active >= expected {
-        judge.close(slot, Answer::healthy("as many NVLinks as its peers have"));
+        judge.close_well(slot, "as many NVLinks as its peers have");
         return;
     }
     let (label, active) = (card.label(), text::number(active, Unit::Count));

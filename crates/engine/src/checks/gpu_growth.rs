@@ -32,7 +32,10 @@ pub(super) fn nvlinks(input: &Input<'_>) -> Vec<LinkErrors> {
     let mut sums: Vec<LinkErrors> = Vec::new();
     for counter in NVLINK_ERRORS {
         for (link, errors) in input.frame.instances(counter) {
-            let gpu = link.split('/').next().and_then(parse_index);
+            let gpu = match link.as_bytes() {
+                [digit @ b'0'..=b'9', b'/', ..] => Some(u32::from(digit - b'0')),
+                _ => link.split('/').next().and_then(parse_index),
+            };
             let Some(gpu) = gpu else { continue };
             match sums.iter_mut().find(|sum| sum.gpu == gpu) {
                 Some(sum) => {
@@ -76,10 +79,10 @@ fn ecc(input: &Input<'_>, card: &Card<'_, '_>, grown: Grown, judge: &mut Judge<'
         format!("ECC of {} corrected {count} memory errors within {window}", card.label())
     })
     .map(|answer| answer.advice("run the memory diagnostics (dcgmi diag -r 3) at the next drain; if it goes on, have the card replaced"));
-    judge.close(
-        slot,
-        answer.unwrap_or_else(|| Answer::healthy("ECC does not correct much of its memory")),
-    );
+    match answer {
+        None => judge.close_well(slot, "ECC does not correct much of its memory"),
+        Some(finding) => judge.close(slot, finding),
+    }
 }
 
 fn nvlink(input: &Input<'_>, card: &Card<'_, '_>, grown: Grown, judge: &mut Judge<'_>) {
@@ -88,7 +91,10 @@ fn nvlink(input: &Input<'_>, card: &Card<'_, '_>, grown: Grown, judge: &mut Judg
         format!("the NVLinks of {} made {count} errors within {window}", card.label())
     })
     .map(|answer| answer.advice("see which link it is (nvidia-smi nvlink -e); drain and reset the GPUs; if it goes on, check the bridge or the board"));
-    judge.close(slot, answer.unwrap_or_else(|| Answer::healthy("its NVLinks make no errors")));
+    match answer {
+        None => judge.close_well(slot, "its NVLinks make no errors"),
+        Some(finding) => judge.close(slot, finding),
+    }
 }
 
 /// Packets that are sent again, held against what a link of this speed and width may.
@@ -107,7 +113,7 @@ fn replays(input: &Input<'_>, card: &Card<'_, '_>, grown: Grown, judge: &mut Jud
     let minutes = grown.over.as_secs_f64() / 60.0;
     let rate = grown.by / minutes.max(1.0);
     if rate <= limit || grown.steps < policy.error_steps {
-        judge.close(slot, Answer::healthy("hardly a packet is sent again over PCIe"));
+        judge.close_well(slot, "hardly a packet is sent again over PCIe");
         return;
     }
     let (rate, limit) = (text::number(rate, Unit::Count), text::number(limit, Unit::Count));
@@ -146,7 +152,7 @@ fn generation(
     });
     let lasted = since.is_some_and(|since| input.at.since(since) >= policy.pcie_slow_for);
     if !is_slow || !lasted {
-        judge.close(slot, Answer::healthy("its PCIe link is fast while it is busy"));
+        judge.close_well(slot, "its PCIe link is fast while it is busy");
         return;
     }
     let (label, now) = (card.label(), text::number(now, Unit::Count));

@@ -28,8 +28,9 @@ pub(super) fn settled(
     growths: &mut Growths,
     counter: MetricId,
     instance: &str,
+    place: usize,
 ) -> Option<Grown> {
-    let value = input.frame.get_instance(counter, instance)?;
+    let value = input.frame.get_near(counter, instance, place)?;
     if input.is_settling() {
         growths.begin_anew_with(counter, instance);
     }

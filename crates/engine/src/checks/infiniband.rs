@@ -51,14 +51,14 @@ pub(super) fn ports(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<
     if probe.fresh && probe.missed.is_none() {
         recognise(input, &states, &mut facts.ports);
     }
-    for &(name, state) in &states {
+    for (place, &(name, state)) in states.iter().enumerate() {
         let Some(port) = facts.ports.iter_mut().find(|port| port.name == name) else { continue };
         if probe.fresh {
             port.see(state >= ACTIVE, input);
         }
         link(input, port, state, judge);
-        rate(input, port, state, judge);
-        errors(input, facts, name, judge);
+        rate(input, port, place, state, judge);
+        errors(input, facts, name, place, judge);
     }
     gone(input, &facts.ports, judge);
 }
@@ -126,7 +126,7 @@ fn link(input: &Input<'_>, port: &PortMemory, state: f64, judge: &mut Judge<'_>)
         let down = port.down_since.map_or(std::time::Duration::ZERO, |at| input.at.since(at));
         let is_long = down >= policy.port_down;
         if !is_long && input.is_settling() {
-            judge.close(slot, Answer::healthy("the node has just booted; links come up"));
+            judge.close_well(slot, "the node has just booted; links come up");
             return;
         }
         let physical = input.frame.get_instance(metric::INFINIBAND_PHYSICAL_STATE, name);
@@ -177,7 +177,7 @@ fn physical_state(number: f64) -> &'static str {
 }
 
 /// As fast as its peers, and as it was itself.
-fn rate(input: &Input<'_>, port: &mut PortMemory, state: f64, judge: &mut Judge<'_>) {
+fn rate(input: &Input<'_>, port: &mut PortMemory, place: usize, state: f64, judge: &mut Judge<'_>) {
     let kind = CheckKind::InfinibandRate;
     if state < ACTIVE {
         if judge.remembers(kind, &port.name)
@@ -188,7 +188,7 @@ fn rate(input: &Input<'_>, port: &mut PortMemory, state: f64, judge: &mut Judge<
         }
         return;
     }
-    let get = |metric| input.frame.get_instance(metric, &port.name);
+    let get = |metric| input.frame.get_near(metric, &port.name, place);
     let peers = get(metric::INFINIBAND_PEERS_RATE);
     let Some(rate) = get(metric::INFINIBAND_RATE) else { return };
     port.learn_rate(rate, input);
@@ -214,7 +214,7 @@ fn rate(input: &Input<'_>, port: &mut PortMemory, state: f64, judge: &mut Judge<
             before,
         ),
         (None, None) => {
-            judge.close(slot, Answer::healthy("as fast as its peers, and as before"));
+            judge.close_well(slot, "as fast as its peers, and as before");
             return;
         }
     };
@@ -224,17 +224,21 @@ fn rate(input: &Input<'_>, port: &mut PortMemory, state: f64, judge: &mut Judge<
     judge.close(slot, answer);
 }
 
-fn errors(input: &Input<'_>, facts: &mut NodeFacts, name: &str, judge: &mut Judge<'_>) {
-    let serious =
-        SERIOUS.map(|(counter, ..)| growth::settled(input, &mut facts.growths, counter, name));
-    let symbols =
-        growth::settled(input, &mut facts.growths, metric::INFINIBAND_SYMBOL_ERRORS, name);
+fn errors(
+    input: &Input<'_>,
+    facts: &mut NodeFacts,
+    name: &str,
+    place: usize,
+    judge: &mut Judge<'_>,
+) {
+    let mut settled = |counter| growth::settled(input, &mut facts.growths, counter, name, place);
+    let serious = SERIOUS.map(|(counter, ..)| settled(counter));
+    let symbols = settled(metric::INFINIBAND_SYMBOL_ERRORS);
     if symbols.is_none() && serious.iter().all(Option::is_none) {
         return;
     }
     let kind = CheckKind::InfinibandErrors;
     let Some(slot) = judge.open_instance(kind, name, ProbeSlot::INFINIBAND, NO_GPU) else { return };
-    let window = text::duration(input.policy.hardware.error_window);
     let told = SERIOUS.iter().zip(serious);
     let told: Vec<_> = told
         .filter_map(|((_, what, says), grown)| Some((*what, *says, grown?.by)))
@@ -245,39 +249,42 @@ fn errors(input: &Input<'_>, facts: &mut NodeFacts, name: &str, judge: &mut Judg
             format!("port {name} had {count} symbol errors within {window}")
         })
     };
-    let mut answer = match told.first() {
-        Some((_, says, _)) => Answer::finding(
-            Status::Unhealthy,
-            format!("port {name} {says}, within the last {window}"),
-        )
-        .proof(),
-        None => symbols
-            .and_then(steady)
-            .unwrap_or_else(|| Answer::healthy("its error counters stand still")),
+    let finding = match told.first() {
+        Some((_, says, _)) => {
+            let window = text::duration(input.policy.hardware.error_window);
+            let message = format!("port {name} {says}, within the last {window}");
+            Some(Answer::finding(Status::Unhealthy, message).proof())
+        }
+        None => symbols.and_then(steady),
+    };
+    let Some(mut finding) = finding else {
+        judge.close_well(slot, "its error counters stand still");
+        return;
     };
     for (what, _, by) in told {
         let by = text::number(by, Unit::Count);
-        answer = answer.evidence(what, format!("+{by}"), Some("0".to_owned()));
+        finding = finding.evidence(what, format!("+{by}"), Some("0".to_owned()));
     }
-    if answer.status != Status::Healthy {
-        answer = answer
-            .advice("check the cable, the transceiver and the switch port (perfquery, mlxlink)");
-    }
-    judge.close(slot, answer);
+    judge.close(
+        slot,
+        finding.advice("check the cable, the transceiver and the switch port (perfquery, mlxlink)"),
+    );
 }
 
 /// Adapters that were there and are gone.
 fn gone(input: &Input<'_>, ports: &[PortMemory], judge: &mut Judge<'_>) {
     let answered = input.probes.at(ProbeSlot::INFINIBAND).answered();
     let feed = if answered { ProbeSlot::INFINIBAND } else { ProbeSlot::HOST };
+    let kind = CheckKind::HardwareChanged;
+    let was_gone = judge.remembers_any(kind);
     for port in ports {
-        let kind = CheckKind::HardwareChanged;
         let adapter = port.name.split('/').next().unwrap_or_default();
         let Some(since) = port.gone_since else {
-            if judge.remembers(kind, adapter)
+            if was_gone
+                && judge.remembers(kind, adapter)
                 && let Some(slot) = judge.open_always(kind, adapter, feed, NO_GPU)
             {
-                judge.close(slot, Answer::healthy("the adapter is there"));
+                judge.close_well(slot, "the adapter is there");
             }
             continue;
         };

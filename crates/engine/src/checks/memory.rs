@@ -66,11 +66,12 @@ pub(super) fn memory(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge
     let Some(slot) = judge.open(CheckKind::Memory) else { return };
     let line = &input.policy.thresholds.pressure_memory;
     if job_explains(input, facts, metric::PRESSURE_MEMORY_FULL, line) {
-        judge.close(slot, Answer::healthy("memory use is the running job's, and nothing stalls"));
+        judge.close_well(slot, "memory use is the running job's, and nothing stalls");
         return;
     }
     let quantity = Quantity {
-        subject: "memory used".into(),
+        subject: "memory used",
+        of: "",
         metric: "memory_used_percent",
         unit: Unit::Percent,
         far_end: 100.0,
@@ -94,7 +95,8 @@ pub(super) fn swap(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Judge<
     };
     let Some(slot) = judge.open(CheckKind::Swap) else { return };
     let quantity = Quantity {
-        subject: "swap used".into(),
+        subject: "swap used",
+        of: "",
         metric: "swap_used_percent",
         unit: Unit::Percent,
         far_end: 100.0,

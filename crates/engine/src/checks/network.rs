@@ -1,7 +1,5 @@
 //! Network: round trips, links, errors.
 
-use std::borrow::Cow;
-
 use sickbay_model::catalogue as metric;
 use sickbay_model::{NetworkInterface, Status, Unit};
 
@@ -15,43 +13,34 @@ use crate::text::Quantity;
 pub(super) fn latency(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Judge<'_>) {
     for (target, milliseconds) in input.frame.instances(metric::LATENCY) {
         let quantity = Quantity {
-            subject: Cow::Borrowed("median round trip to "),
+            subject: "median round trip to",
+            of: target,
             metric: "latency_ms",
             unit: Unit::Milliseconds,
             far_end: 10_000.0,
             well: "round trips are short",
             advice: Some("check the path to the target for load and faults (mtr)"),
         };
-        close_named(judge, CheckKind::Latency, target, milliseconds, &quantity);
+        close_named(judge, CheckKind::Latency, milliseconds, &quantity);
     }
     for (target, percent) in input.frame.instances(metric::LATENCY_LOSS) {
         let quantity = Quantity {
-            subject: Cow::Borrowed("unanswered round trips to "),
+            subject: "unanswered round trips to",
+            of: target,
             metric: "latency_loss_percent",
             unit: Unit::Percent,
             far_end: 100.0,
             well: "round trips are answered",
             advice: Some("check that the target is up and the path to it (mtr)"),
         };
-        close_named(judge, CheckKind::LatencyLoss, target, percent, &quantity);
+        close_named(judge, CheckKind::LatencyLoss, percent, &quantity);
     }
 }
 
-/// Judges a value of a named thing; the name is put into the sentence only where there is one.
-fn close_named(
-    judge: &mut Judge<'_>,
-    kind: CheckKind,
-    name: &str,
-    value: f64,
-    quantity: &Quantity<'_>,
-) {
-    let Some(slot) = judge.open_instance(kind, name, kind.probe(), NO_GPU) else { return };
-    let mut answer = judge.threshold_answer(slot, value, quantity);
-    if answer.status != Status::Healthy {
-        let subject = &*quantity.subject;
-        answer.message = answer.message.replacen(subject, &format!("{subject}{name}"), 1).into();
-    }
-    judge.close(slot, answer);
+/// Judges a value of a named thing.
+fn close_named(judge: &mut Judge<'_>, kind: CheckKind, value: f64, quantity: &Quantity<'_>) {
+    let Some(slot) = judge.open_instance(kind, quantity.of, kind.probe(), NO_GPU) else { return };
+    judge.close_threshold(slot, value, quantity);
 }
 
 /// Links, errors and drops of interfaces with a device behind them, and of the default route's.
@@ -106,25 +95,27 @@ fn rates(input: &Input<'_>, interface: &NetworkInterface, judge: &mut Judge<'_>)
     };
     if let Some(rate) = both(metric::NETWORK_RECEIVE_ERRORS, metric::NETWORK_TRANSMIT_ERRORS) {
         let quantity = Quantity {
-            subject: Cow::Borrowed("packets with errors on "),
+            subject: "packets with errors on",
+            of: name,
             metric: "network_errors_per_second",
             unit: Unit::PerSecond,
             far_end: 100_000.0,
             well: "packets arrive without errors",
             advice: Some("check the cable and the transceiver (ethtool -S)"),
         };
-        close_named(judge, CheckKind::InterfaceErrors, name, rate, &quantity);
+        close_named(judge, CheckKind::InterfaceErrors, rate, &quantity);
     }
     if let Some(rate) = both(metric::NETWORK_RECEIVE_DROPS, metric::NETWORK_TRANSMIT_DROPS) {
         let quantity = Quantity {
-            subject: Cow::Borrowed("packets dropped on "),
+            subject: "packets dropped on",
+            of: name,
             metric: "network_drops_per_second",
             unit: Unit::PerSecond,
             far_end: 100_000.0,
             well: "packets are hardly dropped",
             advice: Some("raise the ring buffer (ethtool -G) or spread interrupts over more cores"),
         };
-        close_named(judge, CheckKind::InterfaceDrops, name, rate, &quantity);
+        close_named(judge, CheckKind::InterfaceDrops, rate, &quantity);
     }
 }
 

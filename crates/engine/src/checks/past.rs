@@ -1,7 +1,7 @@
 //! What a node's own past tells: that it was booted, and that it had more memory before.
 
 use sickbay_model::catalogue as metric;
-use sickbay_model::{Status, Unit};
+use sickbay_model::{BlockDevice, Status, Unit};
 
 use crate::checks::CheckKind;
 use crate::input::{Input, ProbeSlot};
@@ -81,7 +81,7 @@ pub(super) fn memory(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge
         if judge.remembers(kind, name)
             && let Some(slot) = judge.open_instance(kind, name, ProbeSlot::MEMORY, NO_GPU)
         {
-            judge.close(slot, Answer::healthy("it has as much memory as before"));
+            judge.close_well(slot, "it has as much memory as before");
         }
         return;
     }
@@ -106,8 +106,16 @@ pub(super) fn disks(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<
     if !is_told || !input.is_metal() {
         return;
     }
-    let kinds = disk_kinds(input);
     let known = &mut facts.disks;
+    let (check, name) = (CheckKind::HardwareChanged, "disks");
+    let is_same = |counted: &Vec<(String, u64)>| {
+        counted.iter().map(|(model, size)| (model.as_str(), *size)).eq(judged_disks(input))
+    };
+    if known.fewer_since.is_none() && known.counted.as_ref().is_some_and(is_same) {
+        all_there(judge, check, name);
+        return;
+    }
+    let kinds = disk_kinds(input);
     let now = |kind: &str| kinds.iter().find(|(it, _)| it == kind).map_or(0, |(_, count)| *count);
     let lost: Vec<_> = known
         .kinds
@@ -116,14 +124,10 @@ pub(super) fn disks(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<
         .map(|(kind, before)| format!("{} of {before} {kind}", before - now(kind)))
         .collect();
     let since = known.fewer_since.map_or(input.at, |since| since.min(input.at));
-    let (check, name) = (CheckKind::HardwareChanged, "disks");
     if lost.is_empty() || input.at.since(since) > input.policy.hardware.missed_for {
-        *known = LearnedDisks { kinds, fewer_since: None };
-        if judge.remembers(check, name)
-            && let Some(slot) = judge.open_always(check, name, ProbeSlot::HOST, NO_GPU)
-        {
-            judge.close(slot, Answer::healthy("it has as many disks as before"));
-        }
+        let counted = judged_disks(input).map(|(model, size)| (model.to_owned(), size)).collect();
+        *known = LearnedDisks { kinds, fewer_since: None, counted: Some(counted) };
+        all_there(judge, check, name);
         return;
     }
     known.fewer_since = Some(since);
@@ -141,18 +145,32 @@ pub(super) fn disks(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<
     judge.close(slot, answer);
 }
 
-/// The NVMe disks that there are, by model and size.
+fn all_there(judge: &mut Judge<'_>, check: CheckKind, name: &str) {
+    if judge.remembers(check, name)
+        && let Some(slot) = judge.open_always(check, name, ProbeSlot::HOST, NO_GPU)
+    {
+        judge.close_well(slot, "it has as many disks as before");
+    }
+}
+
+/// The NVMe disks that there are: their models and sizes.
+fn judged_disks<'a>(input: &Input<'a>) -> impl Iterator<Item = (&'a str, u64)> {
+    let is_judged = |disk: &&'a BlockDevice| {
+        // Volumes of a cloud are attached and detached at will, also to a machine of its own.
+        let is_volume = disk.model.starts_with("Amazon Elastic Block Store");
+        disk.name.starts_with("nvme") && !disk.model.is_empty() && !is_volume
+    };
+    let disks = input.inventory.disks.iter().filter(is_judged);
+    disks.map(|disk| (disk.model.as_str(), disk.size_bytes))
+}
+
+/// How many NVMe disks there are, by model and size.
 fn disk_kinds(input: &Input<'_>) -> Vec<(String, u32)> {
     let mut kinds: Vec<(String, u32)> = Vec::new();
-    let disks = input.inventory.disks.iter();
-    for disk in disks.filter(|disk| disk.name.starts_with("nvme") && !disk.model.is_empty()) {
-        // Volumes of a cloud are attached and detached at will, also to a machine of its own.
-        if disk.model.starts_with("Amazon Elastic Block Store") {
-            continue;
-        }
+    for (model, size) in judged_disks(input) {
         #[expect(clippy::cast_precision_loss, reason = "for reading")]
-        let size = text::number(disk.size_bytes as f64, Unit::Bytes);
-        let kind = format!("{} ({size})", disk.model);
+        let size = text::number(size as f64, Unit::Bytes);
+        let kind = format!("{model} ({size})");
         if let Some((_, count)) = kinds.iter_mut().find(|(it, _)| *it == kind) {
             *count = count.saturating_add(1);
         } else if kinds.len() < MAX_DISK_KINDS {

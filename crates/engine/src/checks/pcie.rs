@@ -28,29 +28,43 @@ pub(super) fn devices(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judg
     if !probe.answered() || !input.is_metal() {
         return;
     }
-    let mut there: Vec<&str> = Vec::new();
-    for (address, _) in THERE.into_iter().flat_map(|metric| input.frame.instances(metric)) {
-        if !there.contains(&address) && there.len() < MAX_PCI_DEVICES {
-            there.push(address);
+    let there = there(input);
+    let known = &mut facts.pci_devices;
+    let is_same = known.iter().map(|known| &**known).eq(there.iter().copied());
+    if !is_same {
+        if probe.fresh && probe.missed.is_none() {
+            known.retain(|known| there.contains(&&**known));
         }
-    }
-    if probe.fresh && probe.missed.is_none() {
-        facts.pci_devices.retain(|known| there.contains(&&**known));
-    }
-    for address in there {
-        if !facts.pci_devices.iter().any(|known| **known == *address) {
-            if facts.pci_devices.len() >= MAX_PCI_DEVICES {
-                continue;
+        for &address in &there {
+            if known.len() < MAX_PCI_DEVICES && !known.iter().any(|known| **known == *address) {
+                known.push(address.into());
             }
-            facts.pci_devices.push(address.into());
         }
-        link(input, address, judge);
-        errors(input, facts, address, judge);
+    }
+    for (place, address) in there.into_iter().enumerate() {
+        if is_same || facts.pci_devices.iter().any(|known| **known == *address) {
+            link(input, address, place, judge);
+            errors(input, facts, address, place, judge);
+        }
     }
 }
 
-fn link(input: &Input<'_>, address: &str, judge: &mut Judge<'_>) {
-    let get = |metric| input.frame.get_instance(metric, address);
+/// The devices that anything is told of.
+fn there<'a>(input: &Input<'a>) -> Vec<&'a str> {
+    let mut there: Vec<&str> = Vec::with_capacity(input.frame.layout.slots(THERE[0]).len());
+    for metric in THERE {
+        for (place, (address, _)) in input.frame.instances(metric).enumerate() {
+            let is_listed = there.get(place) == Some(&address) || there.contains(&address);
+            if !is_listed && there.len() < MAX_PCI_DEVICES {
+                there.push(address);
+            }
+        }
+    }
+    there
+}
+
+fn link(input: &Input<'_>, address: &str, place: usize, judge: &mut Judge<'_>) {
+    let get = |metric| input.frame.get_near(metric, address, place);
     let lanes = get(metric::PCIE_WIDTH).zip(get(metric::PCIE_WIDTH_MAX));
     let generations = get(metric::PCIE_GENERATION).zip(get(metric::PCIE_GENERATION_MAX));
     if lanes.is_none() && generations.is_none() {
@@ -71,7 +85,7 @@ fn link(input: &Input<'_>, address: &str, judge: &mut Judge<'_>) {
             number(most)
         ),
         (None, None) => {
-            judge.close(slot, Answer::healthy("its PCIe link is as wide and fast as it can be"));
+            judge.close_well(slot, "its PCIe link is as wide and fast as it can be");
             return;
         }
     };
@@ -87,20 +101,21 @@ fn link(input: &Input<'_>, address: &str, judge: &mut Judge<'_>) {
     judge.close(slot, answer);
 }
 
-fn errors(input: &Input<'_>, facts: &mut NodeFacts, address: &str, judge: &mut Judge<'_>) {
+fn errors(
+    input: &Input<'_>,
+    facts: &mut NodeFacts,
+    address: &str,
+    place: usize,
+    judge: &mut Judge<'_>,
+) {
     let [corrected, nonfatal, fatal] = [CORRECTED, NONFATAL, FATAL]
-        .map(|(counter, _)| growth::settled(input, &mut facts.growths, counter, address));
+        .map(|(counter, _)| growth::settled(input, &mut facts.growths, counter, address, place));
     if [corrected, nonfatal, fatal].iter().all(Option::is_none) {
         return;
     }
     let kind = CheckKind::PcieErrors;
     let Some(slot) = judge.open_instance(kind, address, ProbeSlot::PCIE, NO_GPU) else { return };
     let policy = &input.policy.hardware;
-    let card = facts.gpus.iter().find(|gpu| gpu.pci_address.eq_ignore_ascii_case(address));
-    let subject = card.map_or_else(
-        || format!("PCIe device {address}"),
-        |gpu| format!("GPU {} ({address})", gpu.index),
-    );
     let some = |grown: Option<Grown>| grown.filter(|grown| grown.by > 0.0);
     let steady = corrected.filter(|grown| grown.is_steady(policy));
     let (status, grown, what, says, limit) = match (some(fatal), some(nonfatal), steady) {
@@ -112,10 +127,15 @@ fn errors(input: &Input<'_>, facts: &mut NodeFacts, address: &str, judge: &mut J
             (Status::Degraded, grown, CORRECTED.1, "corrected errors", policy.error_growth)
         }
         (None, None, None) => {
-            judge.close(slot, Answer::healthy("its PCIe link makes hardly any errors"));
+            judge.close_well(slot, "its PCIe link makes hardly any errors");
             return;
         }
     };
+    let card = facts.gpus.iter().find(|gpu| gpu.pci_address.eq_ignore_ascii_case(address));
+    let subject = card.map_or_else(
+        || format!("PCIe device {address}"),
+        |gpu| format!("GPU {} ({address})", gpu.index),
+    );
     let (count, limit) = (text::number(grown.by, Unit::Count), text::number(limit, Unit::Count));
     let window = text::duration(policy.error_window);
     let message = format!("{subject} had {count} {says} on its PCIe link within {window}");

@@ -25,7 +25,7 @@ pub(super) fn expected(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Ju
     let Some(slot) = judge.open(kind) else { return };
     let missing = &processes.missing_patterns;
     if missing.is_empty() {
-        judge.close(slot, Answer::healthy("the expected processes run"));
+        judge.close_well(slot, "the expected processes run");
         return;
     }
     let names =
@@ -81,7 +81,7 @@ pub(super) fn blocked(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judg
     let stuck = || facts.blocked.iter().filter(|process| process.scans >= thresholds.blocked_scans);
     let count = stuck().count();
     if count == 0 {
-        judge.close(slot, Answer::healthy("no process stays in uninterruptible sleep"));
+        judge.close_well(slot, "no process stays in uninterruptible sleep");
         return;
     }
     let names = stuck()
@@ -124,7 +124,8 @@ pub(super) fn zombies(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Jud
     let Some(count) = input.frame.get(metric::PROCESSES_ZOMBIE) else { return };
     let Some(slot) = judge.open(CheckKind::ProcessZombies) else { return };
     let quantity = Quantity {
-        subject: "zombie processes".into(),
+        subject: "zombie processes",
+        of: "",
         metric: "processes_zombie",
         unit: Unit::Count,
         far_end: 100_000.0,

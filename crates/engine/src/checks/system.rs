@@ -1,12 +1,12 @@
 //! CPU, stalls, file handles, temperatures, disks.
 
 use sickbay_model::catalogue as metric;
-use sickbay_model::{MetricId, Status, Unit};
+use sickbay_model::{MetricId, Unit};
 
 use crate::checks::CheckKind;
 use crate::checks::memory::job_explains;
 use crate::input::{Input, ProbeSlot};
-use crate::judge::{Answer, Judge, Slot};
+use crate::judge::{Judge, Slot};
 use crate::memory::NodeFacts;
 use crate::text::Quantity;
 use crate::window::MeanWindow;
@@ -18,11 +18,12 @@ pub(super) fn cpu(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<'_
     let value = windowed(input, ProbeSlot::CPU, &mut facts.cpu, used, judge, slot);
     let line = &input.policy.thresholds.pressure_cpu;
     if job_explains(input, facts, metric::PRESSURE_CPU_SOME, line) {
-        judge.close(slot, Answer::healthy("CPU use is the running job's, and nothing stalls"));
+        judge.close_well(slot, "CPU use is the running job's, and nothing stalls");
         return;
     }
     let quantity = Quantity {
-        subject: "CPU used, mean over the window".into(),
+        subject: "CPU used, mean over the window",
+        of: "",
         metric: "cpu_used_percent",
         unit: Unit::Percent,
         far_end: 100.0,
@@ -105,9 +106,9 @@ fn stall(
             "find what reads or writes so much, or a disk that has become slow",
         ),
     };
-    let subject = subject.into();
+    let of = "";
     let (unit, far_end, advice) = (Unit::Percent, 100.0, Some(advice));
-    let quantity = Quantity { subject, metric, unit, far_end, well, advice };
+    let quantity = Quantity { subject, of, metric, unit, far_end, well, advice };
     judge.close_threshold(slot, value, &quantity);
 }
 
@@ -116,7 +117,8 @@ pub(super) fn file_handles(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mu
     let Some(used) = input.frame.get(metric::FILE_HANDLES_USED) else { return };
     let Some(slot) = judge.open(CheckKind::FileHandles) else { return };
     let quantity = Quantity {
-        subject: "file handles used".into(),
+        subject: "file handles used",
+        of: "",
         metric: "file_handles_used_percent",
         unit: Unit::Percent,
         far_end: 100.0,
@@ -168,20 +170,21 @@ pub(super) fn temperature(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut 
     let Some((left, value, limit, sensor)) = nearest.filter(|_| !lost) else { return };
     let Some(slot) = judge.open(CheckKind::Temperature) else { return };
     let quantity = Quantity {
-        subject: "degrees left to the hottest sensor's limit".into(),
+        subject: "degrees left to the hottest sensor's limit",
+        of: "",
         metric: "temperature_celsius",
         unit: Unit::Celsius,
         far_end: -20.0,
         well: "every sensor is below its limit",
         advice: Some("check fans, air flow and the room's temperature"),
     };
-    let mut answer = judge.threshold_answer(slot, left, &quantity);
-    if answer.status == Status::Healthy {
+    let Some(mut answer) = judge.threshold_finding(slot, left, &quantity) else {
         facts.hot_sensor = None;
-    } else {
-        answer.message = format!("{sensor} is at {value:.0} °C, its limit is {limit:.0} °C").into();
-        facts.hot_sensor = Some(sensor.to_owned());
-    }
+        judge.close_well(slot, quantity.well);
+        return;
+    };
+    answer.message = format!("{sensor} is at {value:.0} °C, its limit is {limit:.0} °C").into();
+    facts.hot_sensor = Some(sensor.to_owned());
     judge.close(slot, answer);
 }
 
@@ -191,5 +194,5 @@ pub(super) fn disks(input: &Input<'_>, _facts: &mut NodeFacts, judge: &mut Judge
         return;
     }
     let Some(slot) = judge.open(CheckKind::DiskIo) else { return };
-    judge.close(slot, Answer::healthy("disk counters are read"));
+    judge.close_well(slot, "disk counters are read");
 }
