@@ -34,6 +34,10 @@ const STUBBORN_BOOTS: u32 = 3;
 const STUBBORN_ADVICE: &str =
     "it came back after two reboots: take the node out of use, have the part replaced";
 
+/// Lines of one process within this time tell of one failure: a kernel that reads out of range has a
+/// line for each of the GPU's processors that met it (ours).
+const ONE_FAILURE: Duration = Duration::from_secs(60);
+
 /// The name of the fact that says how often a line's fault happened (`400 CE`).
 const TIMES: &str = "times";
 
@@ -81,6 +85,8 @@ pub(crate) struct Meaning {
     pub(crate) status: Status,
     pub(crate) meaning: String,
     pub(crate) advice: String,
+    /// Whether it is told and no more ([`FaultEntry::advisory`]).
+    pub(crate) advisory: bool,
 }
 
 /// A fault that is worth an event, as it is after all that was taken in: it was seen for the first
@@ -142,7 +148,7 @@ impl Faults {
             before_watched: first_look,
             ended: None,
         };
-        fault.add(sighting);
+        fault.add(sighting, false);
         if self.known.len() < MAX_FAULTS {
             self.known.push(fault);
             return self.known.last().map(|fault| (fault, 0));
@@ -167,7 +173,9 @@ impl Faults {
             let rebooted = !boot_id.is_empty() && fault.boot_id != boot_id;
             let unseen = now.since(fault.last);
             let over = match entry.clears {
-                Clears::AfterSeconds(seconds) => unseen > Duration::from_secs(seconds),
+                Clears::AfterSeconds(seconds) => {
+                    unseen > Duration::from_secs(seconds) && !fault.repeats(entry, now)
+                }
                 Clears::Reset => rebooted || unseen > RESET_HOLD,
                 Clears::Reboot => rebooted,
             };
@@ -194,18 +202,33 @@ impl Fault {
             self.first = sighting.at;
             self.count = 0;
         }
-        self.add(sighting);
+        let more_of_it = self.tells_more_of_the_last(sighting);
+        self.add(sighting, more_of_it);
         self.last = self.last.max(sighting.at);
         self.line.clone_from(&sighting.line);
         self.facts.clone_from(&sighting.facts);
         self.before_watched &= first_look;
     }
 
-    /// Counts a sighting: as often as its line says that it happened.
-    fn add(&mut self, sighting: &FaultSighting) {
+    /// Whether it is one more line about the failure that was counted last.
+    fn tells_more_of_the_last(&self, sighting: &FaultSighting) -> bool {
+        let pid = |facts: &BTreeMap<String, String>| {
+            facts.get("pid").and_then(|text| text.trim().parse::<u32>().ok())
+        };
+        let same = pid(&sighting.facts).is_some_and(|it| pid(&self.facts) == Some(it));
+        let last = self.recent.last();
+        same && last.is_some_and(|last| sighting.at.since(*last) < ONE_FAILURE)
+    }
+
+    /// Counts a sighting: as often as its line says that it happened; as a time of its own only if it
+    /// is not one more line about the same failure.
+    fn add(&mut self, sighting: &FaultSighting, more_of_it: bool) {
         let times = sighting.facts.get(TIMES).and_then(|text| text.parse::<u32>().ok());
         let times = times.unwrap_or(1).max(1);
         self.count = self.count.saturating_add(times);
+        if more_of_it {
+            return;
+        }
         let kept = MAX_RECENT.min(times as usize);
         let too_many = (self.recent.len() + kept).saturating_sub(MAX_RECENT);
         self.recent.drain(..too_many);
@@ -226,6 +249,7 @@ impl Fault {
             status: variant.and_then(|it| it.status).unwrap_or(entry.status),
             meaning: variant.and_then(|it| it.meaning.as_ref()).unwrap_or(&entry.meaning).clone(),
             advice: variant.and_then(|it| it.advice.as_ref()).unwrap_or(&entry.advice).clone(),
+            advisory: entry.advisory,
         };
         for repeated in &entry.repeated {
             let within = Duration::from_secs(repeated.within_seconds);
@@ -234,6 +258,7 @@ impl Fault {
             if seen >= repeated.count as usize && worse {
                 meaning.status = repeated.status;
                 meaning.advice.clone_from(&repeated.advice);
+                meaning.advisory = false;
             }
         }
         let ends_with_boot = matches!(entry.clears, Clears::Reset | Clears::Reboot);

@@ -385,7 +385,7 @@ impl<'a> Judge<'a> {
             // At the first looks nothing is known that could be believed until unknown is confirmed.
             answer.proof |= self.number <= looks;
         }
-        let follows = answer.follows;
+        let (follows, advisory) = (answer.follows, answer.advisory);
         let probe = self.probes.at(entry.probe);
         let fresh = anew.unwrap_or(probe.fresh) && asked;
         let was_flapping = entry.state.is_flapping();
@@ -425,7 +425,9 @@ impl<'a> Judge<'a> {
         }
         let told = entry.state.confirmed();
         let instance = text::instance(slot.kind.scope(), &entry.instance);
-        let quiet = follows || (was_flapping && entry.state.is_flapping());
+        let quiet = follows
+            || (advisory && told != Status::Healthy)
+            || (was_flapping && entry.state.is_flapping());
         if !quiet {
             let event =
                 show::transition(slot.kind, &entry.instance, entry.announced, told, &shown.message);
@@ -461,7 +463,7 @@ impl<'a> Judge<'a> {
             took: probe.took,
             hard: shown.hard,
         };
-        if let Some(limit) = Level::cap(confirmed) {
+        if let Some(limit) = Level::cap(confirmed).filter(|_| !advisory) {
             let cap = Cap { limit, check: slot.kind.id(), instance, status: confirmed };
             self.caps.push((cap, slot.gpu));
         }

@@ -124,10 +124,11 @@ fn answer(
     }
     let Some(slot) = judge.open_always(kind, &instance, ProbeSlot::KERNEL_LOG, gpu) else { return };
     if !stands {
-        judge.close(slot, over());
+        judge.close(slot, over().advisory(meaning.advisory));
         return;
     }
-    let answer = finding(fault, entry, card, meaning, input);
+    let advisory = meaning.advisory;
+    let answer = finding(fault, entry, card, meaning, input).advisory(advisory);
     judge.close(
         slot,
         match unread {
@@ -160,7 +161,7 @@ fn finding(
     let now = input.at;
     let Fault { code, count, first, last, line, .. } = fault;
     let headline = headline(fault, entry, card, input.inventory);
-    let message = format!("{headline}{}", times(*count));
+    let message = format!("{headline}{}{}", times(*count), by_process(fault, entry));
     let mut answer = Answer::finding(meaning.status, message).proof().advice(meaning.advice);
     if meaning.status == Status::Critical {
         answer = answer.points(0.0);
@@ -176,7 +177,24 @@ fn finding(
         answer = answer.evidence("first seen", ago(*first), None);
         answer = answer.evidence("count", count.to_string(), None);
     }
-    answer.evidence("kernel", line.clone(), None).evidence("means", meaning.meaning, None)
+    answer = answer.evidence("kernel", line.clone(), None);
+    if meaning.advisory {
+        answer = answer.evidence("counts", "lowers no score: the machine is well".into(), None);
+    }
+    answer.evidence("means", meaning.meaning, None)
+}
+
+/// Whose doing it was, where it was an application's and the kernel names it: " by python (pid 4711)".
+fn by_process(fault: &Fault, entry: &FaultEntry) -> String {
+    let fact = |name| fault.facts.get(name).map(|text| text.trim_matches(['\'', '<', '>', ' ']));
+    let known = |text: &&str| !text.is_empty() && *text != "unknown";
+    match (fact("process").filter(known), fact("pid").filter(known)) {
+        _ if entry.class != FaultClass::Application => String::new(),
+        (Some(process), Some(pid)) => format!(", by {process} (pid {pid})"),
+        (Some(process), None) => format!(", by {process}"),
+        (None, Some(pid)) => format!(", by pid {pid}"),
+        (None, None) => String::new(),
+    }
 }
 
 /// "GPU 3: GPU fell off the bus (Xid 79)".
@@ -215,7 +233,11 @@ fn tell(
     let event = if is_gpu { EventKind::GpuFault } else { EventKind::KernelFault };
     let when = if fault.before_watched { " (before it was watched)" } else { "" };
     let headline = headline(fault, entry, card, input.inventory);
-    let message = text::sentence(&format!("{headline}{}{when}", times(fault.count)));
+    let message = text::sentence(&format!(
+        "{headline}{}{}{when}",
+        times(fault.count),
+        by_process(fault, entry)
+    ));
     let mut details = BTreeMap::from([
         ("code".to_owned(), fault.code.to_string()),
         ("count".to_owned(), fault.count.to_string()),
@@ -229,6 +251,11 @@ fn tell(
     }
     if !fault.device.is_empty() {
         details.insert("device".to_owned(), fault.device.clone());
+    }
+    for name in ["process", "pid"] {
+        if let Some(value) = fault.facts.get(name) {
+            details.insert(name.to_owned(), value.clone());
+        }
     }
     if let Some(card) = card {
         details.insert("gpu".to_owned(), card.index.to_string());

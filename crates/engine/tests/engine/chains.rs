@@ -191,14 +191,14 @@ fn memory_that_is_away_after_a_boot_is_why_it_was_booted() {
     let mut node = machine();
     reboot(&mut node.story, "b1", 30.0);
     node.story.node.set(metric::MEMORY_TOTAL, 1.5e12);
-    node.says("mce", "");
+    node.says("mce-uncorrected", "");
     let verdict = node.story.steps(3);
     let told = told(&verdict);
     let (title, chain) = told.first().expect("one incident");
     assert_eq!(*title, "a memory module of the host fails", "{told:#?}");
     assert_eq!(chain[0], "hardware_changed memory");
     assert!(chain.iter().any(|it| it == "reboots"), "{told:#?}");
-    assert!(chain.iter().any(|it| it == "kernel_fault mce"), "{told:#?}");
+    assert!(chain.iter().any(|it| it == "kernel_fault mce-uncorrected"), "{told:#?}");
 }
 
 #[test]

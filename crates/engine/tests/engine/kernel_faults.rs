@@ -30,7 +30,15 @@ impl Logged {
     }
 
     pub(crate) fn says(&mut self, code: &'static str, device: &str) {
+        self.says_of(code, device, &[]);
+    }
+
+    fn says_of(&mut self, code: &'static str, device: &str, facts: &[(&str, &str)]) {
         self.says_at(self.next, code, device);
+        let facts = facts.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        if let Some(said) = self.log().sightings.last_mut() {
+            said.facts = facts;
+        }
         self.log().read_to = LogPosition(self.next);
         self.next += 1;
     }
@@ -143,19 +151,52 @@ fn what_was_there_before_it_was_watched_counts_only_where_it_still_is_so() {
 }
 
 #[test]
-fn faults_of_applications_are_events_until_they_repeat() {
+fn an_application_that_fails_is_shown_and_lowers_nothing() {
+    let mut node = Logged::new();
+    let well = node.story.steps(3).score.score;
+    node.story.events.clear();
+    for _ in 0..3 {
+        // One failure, three lines.
+        let facts = [("pid", "41003"), ("process", "python")];
+        node.says_of("xid-13", "0000:12:00.0", &facts);
+    }
+    for looks in 1..4 {
+        let verdict = node.story.step();
+        let check = find(&verdict, "gpu_fault", "2 xid-13").expect("named");
+        assert_eq!((check.status, check.hard), (Status::Degraded, true), "{looks}");
+        assert!(check.message.contains("by python (pid 41003)"), "{}", check.message);
+        let advice = check.advice.as_ref().map(|it| it.0.as_ref());
+        assert!(advice.is_some_and(|it| it.contains("restart the application")), "{advice:?}");
+        assert_eq!((verdict.level, verdict.score.score), (Level::Healthy, well));
+        assert!(verdict.score.caps.is_empty() && verdict.readiness.ready);
+        assert!(verdict.gpus.iter().all(|gpu| gpu.level == Level::Healthy));
+    }
+    node.restart();
+    assert_eq!(node.story.minutes(10).level, Level::Healthy);
+    let verdict = node.story.minutes(10);
+    let check = find(&verdict, "gpu_fault", "2 xid-13");
+    assert!(check.is_none_or(sickbay_model::CheckResult::is_healthy), "it passes by itself");
+    assert_eq!(node.story.told(), [EventKind::GpuFault], "one event for all of it");
+}
+
+#[test]
+fn an_application_that_fails_again_on_the_same_gpu_is_the_gpu_s_trouble() {
     let mut node = Logged::new();
     node.story.steps(3);
-    node.says("xid-31", "0000:12:00.0");
-    assert_eq!(node.story.steps(2).level, Level::Healthy);
-    assert_eq!(node.story.told(), [EventKind::GpuFault]);
-    node.says("xid-31", "0000:12:00.0");
+    node.says_of("xid-31", "0000:12:00.0", &[("pid", "1")]);
+    node.story.minutes(16);
+    node.says_of("xid-31", "0000:12:00.0", &[("pid", "2")]);
     let verdict = node.story.step();
     let check = find(&verdict, "gpu_fault", "2 xid-31").expect("twice in a day on one GPU");
-    assert_eq!(check.status, Status::Degraded);
+    assert!(check.advice.as_ref().is_some_and(|it| it.0.contains("run diagnostics")));
+    let verdict = node.story.minutes(30);
+    let check = find(&verdict, "gpu_fault", "2 xid-31").expect("it does not pass any more");
+    assert_eq!((check.status, verdict.level), (Status::Degraded, Level::Degraded));
     // A day later it is over.
     node.story.at = node.story.at.plus(Duration::from_secs(25 * 3600));
-    assert_eq!(node.story.steps(3).level, Level::Healthy);
+    let verdict = node.story.steps(3);
+    assert!(find(&verdict, "gpu_fault", "2 xid-31").is_none_or(|it| it.is_healthy()));
+    assert_eq!(verdict.level, Level::Healthy);
 }
 
 #[test]
