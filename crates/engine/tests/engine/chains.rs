@@ -189,7 +189,7 @@ fn a_part_that_is_away_after_a_boot_is_what_the_boot_is_told_for() {
 #[test]
 fn memory_that_is_away_after_a_boot_is_why_it_was_booted() {
     let mut node = machine();
-    reboot(&mut node.story, "b1", 30.0);
+    node.reboots("b1");
     node.story.node.set(metric::MEMORY_TOTAL, 1.5e12);
     node.says("mce-uncorrected", "");
     let verdict = node.story.steps(3);
@@ -204,12 +204,12 @@ fn memory_that_is_away_after_a_boot_is_why_it_was_booted() {
 #[test]
 fn a_hardware_error_explains_the_boot() {
     let mut node = machine();
-    reboot(&mut node.story, "b1", 30.0);
-    node.says("hardware-error", "");
+    node.reboots("b1");
+    node.says("bert-record", "");
     node.story.step();
     misses_its_job(&mut node.story);
     let verdict = node.story.steps(4);
-    let chain = ["kernel_fault hardware-error", "reboots", "process_expected"];
+    let chain = ["kernel_fault bert-record", "reboots", "process_expected"];
     tells(&verdict, "the machine itself failed", &chain);
 }
 

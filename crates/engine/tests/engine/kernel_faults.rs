@@ -71,7 +71,7 @@ impl Logged {
         };
     }
 
-    fn reboots(&mut self, boot: &str) {
+    pub(crate) fn reboots(&mut self, boot: &str) {
         self.story.node.inventory.host.boot_id = boot.to_owned();
         let log = KernelLog { boot_id: boot.to_owned(), ..KernelLog::default() };
         self.story.node.kernel_log = Some(log);
