@@ -139,6 +139,10 @@ pub struct FaultEntry {
     /// Whether it comes beside another fault of the same device, which explains it.
     #[serde(default)]
     pub follows: bool,
+    /// Whether a single sighting is shown and told, and lowers no score and no level: an application
+    /// failed on a machine that is well. What `repeated` makes of it counts.
+    #[serde(default)]
+    pub advisory: bool,
     /// Faults of the same device that are over when this is seen: the kernel says that something is
     /// well again.
     #[serde(default)]
@@ -286,6 +290,10 @@ impl FaultEntry {
         }
         if !repeated.is_sorted_by_key(|it| it.status.severity()) {
             refuse("what changes when it comes again is not in the order of badness");
+        }
+        let is_bad = matches!(self.status, Status::Unhealthy | Status::Critical | Status::Unknown);
+        if self.advisory && is_bad {
+            refuse("what lowers no level can be degraded at most");
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use crate::FaultMatcher;
-use crate::gpu::nvidia_smi::{APPS_FIELDS, REMAPPED_ROWS_FIELDS};
+use crate::gpu::nvidia_smi::{APPS_FIELDS, REMAPPED_ROWS_FIELDS, TEMPERATURES_QUERY};
 use crate::local::filesystem::{
     CONTAINER_FILES, KEPT_TMPFS, MAX_FILESYSTEMS, PSEUDO_KINDS, REMOTE_KINDS, SKIPPED_BELOW,
 };
@@ -139,6 +139,7 @@ pub(super) fn packed(root: &str, life: u32, renew: u32) -> Vec<u8> {
         ("@RENEW@", renew.to_string()),
         ("@APPS@", APPS_FIELDS.to_owned()),
         ("@ROWS@", REMAPPED_ROWS_FIELDS.to_owned()),
+        ("@TEMPERATURES@", TEMPERATURES_QUERY.to_owned()),
         ("@TORCH@", escaped(torch::PROGRAM)),
     ] {
         text = text.replace(name, &value);

@@ -126,6 +126,7 @@ fn list(terminal: &Terminal, entries: &[&FaultEntry]) -> String {
 fn effect(entry: &FaultEntry) -> &'static str {
     match entry.status {
         sickbay_model::Status::Healthy => "an event",
+        _ if entry.advisory => "a notice",
         status => status.as_str(),
     }
 }
@@ -191,7 +192,8 @@ pub fn faults_reference() -> String {
     let catalogue: Arc<FaultCatalogue> = FaultCatalogue::embedded();
     let mut text = String::from(
         "# Faults\n\nGenerated from the fault catalogue by `cargo xtask generate`. Public sources \
-         disagree with each other; where they do, the entry says how, and what was chosen.\n\n\
+         disagree with each other; where they do, the entry says how, and what was chosen. An event is \
+         told and no more; a notice is shown as a finding too, and lowers no score.\n\n\
          | code | class | makes it | what |\n|---|---|---|---|\n",
     );
     for entry in &catalogue.entries {
