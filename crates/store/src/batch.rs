@@ -52,6 +52,17 @@ pub struct StoredNode {
     pub added_at: Timestamp,
 }
 
+/// A small record of a part of the hub; of each kind and key there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Whose (`alert`, `notice`).
+    pub kind: &'static str,
+    /// Which.
+    pub key: String,
+    /// JSON that the hub versions; none: it is to be forgotten.
+    pub content: Option<String>,
+}
+
 /// Work for the writer. Everything in a batch is written in one transaction.
 #[derive(Clone, Debug, Default)]
 pub struct WriteBatch {
@@ -72,6 +83,8 @@ pub struct WriteBatch {
     /// Names of added nodes that are to be forgotten; within a batch this comes after
     /// `nodes_put`.
     pub nodes_removed: Vec<String>,
+    /// Records that changed, or are to be forgotten.
+    pub records: Vec<Record>,
 }
 
 impl WriteBatch {
@@ -86,6 +99,7 @@ impl WriteBatch {
             && self.judgements.is_empty()
             && self.nodes_put.is_empty()
             && self.nodes_removed.is_empty()
+            && self.records.is_empty()
     }
 }
 

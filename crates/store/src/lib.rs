@@ -17,7 +17,7 @@ mod options;
 pub use options::{DATABASE_FILE, Retention, StoreOptions, WallClock};
 
 mod batch;
-pub use batch::{CheckChange, Dropped, MetricJudgement, StoredNode, WriteBatch};
+pub use batch::{CheckChange, Dropped, MetricJudgement, Record, StoredNode, WriteBatch};
 
 mod query;
 pub use query::{

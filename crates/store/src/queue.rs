@@ -30,6 +30,8 @@ pub(crate) struct Work {
     pub(crate) meta: BTreeMap<String, String>,
     /// The newest definition of each node that changed; none: it is to be forgotten.
     pub(crate) nodes: BTreeMap<String, Option<StoredNode>>,
+    /// The newest content of each record that changed, by kind and key; none: it is to be forgotten.
+    pub(crate) records: BTreeMap<(&'static str, String), Option<String>>,
     /// Up to which submission this goes.
     pub(crate) upto: u64,
 }
@@ -43,6 +45,7 @@ impl Work {
             && self.judgements.is_empty()
             && self.meta.is_empty()
             && self.nodes.is_empty()
+            && self.records.is_empty()
     }
 }
 
@@ -157,6 +160,9 @@ impl Queue {
             inner.work.nodes.insert(node.name.clone(), Some(node));
         }
         inner.work.nodes.extend(batch.nodes_removed.into_iter().map(|name| (name, None)));
+        for record in batch.records {
+            inner.work.records.insert((record.kind, record.key), record.content);
+        }
         inner.submitted += 1;
         let dropped = self.enforce(&mut inner);
         self.wake.notify_one();
@@ -264,6 +270,7 @@ impl Queue {
         work.judgements.extend(newer.judgements);
         work.meta.extend(newer.meta);
         work.nodes.extend(newer.nodes);
+        work.records.extend(newer.records);
         inner.frame_bytes = work.frames.iter().map(|(_, frame)| frame_bytes(frame)).sum();
         inner.log_bytes = work.checks.iter().map(check_bytes).sum::<usize>()
             + work.events.iter().map(event_bytes).sum::<usize>();

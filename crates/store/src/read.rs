@@ -171,6 +171,17 @@ pub(crate) fn series(
         .collect()
 }
 
+/// All records of one kind: their keys and what they hold, by key.
+pub(crate) fn records(
+    connection: &Connection,
+    kind: &str,
+) -> rusqlite::Result<Vec<(String, String)>> {
+    connection
+        .prepare_cached("SELECT key, content FROM record WHERE kind = ?1 ORDER BY key")?
+        .query_map([kind], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
 /// The nodes that were added at run time, by name.
 pub(crate) fn nodes(connection: &Connection) -> rusqlite::Result<Vec<StoredNode>> {
     connection

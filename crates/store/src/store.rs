@@ -404,6 +404,14 @@ impl Store {
         self.read("series", |connection| read::series(connection, resource))
     }
 
+    /// All records of one kind: their keys and what they hold, by key.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn records(&self, kind: &str) -> Result<Vec<(String, String)>, ReadError> {
+        self.read("records", |connection| read::records(connection, kind))
+    }
+
     /// The nodes that were added at run time, by name.
     ///
     /// # Errors

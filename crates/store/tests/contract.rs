@@ -7,7 +7,7 @@ use std::time::Duration;
 use sickbay_model::catalogue::{CPU_USED, FILESYSTEM_USED, OOM_KILLS};
 use sickbay_model::{EventId, EventKind, FrameBuilder, Status};
 use sickbay_store::{
-    CheckQuery, EventQuery, MetricJudgement, Resolution, Store, StoredNode, WriteBatch,
+    CheckQuery, EventQuery, MetricJudgement, Record, Resolution, Store, StoredNode, WriteBatch,
 };
 
 #[path = "support/support.rs"]
@@ -22,6 +22,7 @@ const CONTRACTS: &[(&str, Contract)] = &[
     ("checks", checks),
     ("small values", small_values),
     ("nodes", nodes),
+    ("records", records),
     ("history from the open hour", open_history),
     ("history across sealing", sealed_history),
     ("rollups agree with readings", rollups),
@@ -145,6 +146,31 @@ fn nodes(store: &Store, _: &TestClock) {
     put(vec![], &["c", "a", "never"]);
     assert!(store.flush());
     assert_eq!(store.nodes().unwrap(), [node("b", "10.0.0.2", 1)]);
+}
+
+fn records(store: &Store, _: &TestClock) {
+    let put = |records: &[(&'static str, &str, Option<&str>)]| {
+        let record = |&(kind, key, content): &(&'static str, &str, Option<&str>)| Record {
+            kind,
+            key: key.to_owned(),
+            content: content.map(str::to_owned),
+        };
+        let records = records.iter().map(record).collect();
+        store.submit(WriteBatch { records, ..WriteBatch::default() }).unwrap();
+    };
+    let of = |kind: &str| store.records(kind).unwrap();
+    let pair = |key: &str, content: &str| (key.to_owned(), content.to_owned());
+    assert_eq!(of("alert"), []);
+    put(&[("alert", "b", Some("1")), ("alert", "a", Some("2")), ("notice", "a", Some("3"))]);
+    put(&[("alert", "a", Some("4"))]);
+    assert!(store.flush());
+    assert_eq!(of("alert"), [pair("a", "4"), pair("b", "1")]);
+    // Made and forgotten before anything was written, and one that was never there.
+    put(&[("alert", "c", Some("5"))]);
+    put(&[("alert", "c", None), ("alert", "a", None), ("alert", "never", None)]);
+    assert!(store.flush());
+    assert_eq!(of("alert"), [pair("b", "1")]);
+    assert_eq!(of("notice"), [pair("a", "3")]);
 }
 
 /// An hour of readings every 5 s: a percentage with noise, and a counter.

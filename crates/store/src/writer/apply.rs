@@ -101,6 +101,9 @@ pub(super) fn apply(
     for (key, value) in &work.meta {
         put_meta(transaction, key, value)?;
     }
+    for ((kind, key), content) in &work.records {
+        put_record(transaction, kind, key, content.as_deref())?;
+    }
     for (name, node) in &work.nodes {
         put_node(transaction, name, node.as_ref())?;
     }
@@ -119,6 +122,27 @@ pub(crate) fn put_meta(
              ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         )?
         .execute([key, value])?;
+    Ok(())
+}
+
+/// Keeps the newest content of a record, or forgets it.
+fn put_record(
+    transaction: &Transaction<'_>,
+    kind: &str,
+    key: &str,
+    content: Option<&str>,
+) -> rusqlite::Result<()> {
+    match content {
+        None => transaction
+            .prepare_cached("DELETE FROM record WHERE kind = ?1 AND key = ?2")?
+            .execute([kind, key])?,
+        Some(content) => transaction
+            .prepare_cached(
+                "INSERT INTO record (kind, key, content) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (kind, key) DO UPDATE SET content = excluded.content",
+            )?
+            .execute([kind, key, content])?,
+    };
     Ok(())
 }
 
