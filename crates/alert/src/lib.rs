@@ -6,8 +6,10 @@
 
 pub mod calendar;
 mod labels;
+pub mod on_call;
 pub mod silence;
 
 pub use calendar::{Calendar, CalendarMistake, Stretch, Zone};
 pub use labels::{LabelMistake, Labels, Matcher, Matchers};
+pub use on_call::Schedule;
 pub use silence::{Silence, SilenceId, SilenceMistake, SilenceState, Silences};
