@@ -102,7 +102,7 @@ impl Schedule {
     /// The most overrides.
     pub const MAX_OVERRIDES: usize = 1000;
     /// How many begins and ends are looked at for one that changes who is on call.
-    const MAX_BOUNDARIES: usize = 100;
+    const MAX_BOUNDARIES: usize = 20;
 
     /// A schedule of these layers and overrides.
     ///
@@ -127,7 +127,7 @@ impl Schedule {
         layers.map(|layer| layer.turns.on_call(now)).find(|who| !who.is_empty()).unwrap_or_default()
     }
 
-    /// When to ask again: the next instant at which somebody else is on call. (After a hundred begins and
+    /// When to ask again: the next instant at which somebody else is on call. (After twenty begins and
     /// ends that change nothing, the last of those.) None: it stays so.
     #[must_use]
     pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {

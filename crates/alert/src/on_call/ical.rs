@@ -121,8 +121,14 @@ pub fn parse(text: &str, zone: &Zone) -> Result<Imported, IcalMistake> {
     let lines = lines(text);
     let parts = Parts::of(&lines)?;
     let named = |name: &str| parts.own.iter().find(|line| line.name == name).map(|it| it.text());
-    let own_zone = named("X-WR-TIMEZONE").and_then(|id| times::iana(&id));
-    let mut zones = Zones::new(own_zone.unwrap_or_else(|| zone.clone()), defined(&parts.zones));
+    let own_zone = named("X-WR-TIMEZONE");
+    let floating = own_zone.as_deref().map_or_else(|| Some(zone.clone()), times::iana);
+    let unknown = floating.is_none();
+    let mut zones = Zones::new(floating.unwrap_or_else(|| zone.clone()), defined(&parts.zones));
+    if unknown {
+        let own_zone = times::shown(&own_zone.unwrap_or_default());
+        zones.notes.push(format!("the time zone `{own_zone}` is unknown: days are read at {zone}"));
+    }
     let mut reading = Reading::default();
     reading.read(&parts.events, &mut zones);
     let Reading { events, unread, mistakes } = reading;

@@ -316,6 +316,26 @@ fn days_and_times_without_a_zone_are_the_schedule_s() {
 }
 
 #[test]
+fn a_calendar_s_own_zone_goes_before_the_schedule_s() {
+    for (own, expected, notes) in [
+        ("Asia/Kathmandu", "2026-10-24T18:15:00.000Z", &[][..]),
+        ("W. Europe Standard Time", "2026-10-24T22:00:00.000Z", &[]),
+        (
+            "Nowhere",
+            "2026-10-25T00:00:00.000Z",
+            &["the time zone `Nowhere` is unknown: days are read at UTC"],
+        ),
+    ] {
+        let text = event("DTSTART;VALUE=DATE:20261025");
+        let own = format!("BEGIN:VCALENDAR\nX-WR-TIMEZONE:{own}\n");
+        let imported = read(&text.replace("BEGIN:VCALENDAR\n", &own));
+        let begin = imported.schedule.next_change(at("2026-10-01T00:00Z"));
+        assert_eq!(begin, Some(at(expected)), "{own}");
+        assert_eq!(imported.notes, notes);
+    }
+}
+
+#[test]
 fn a_calendar_may_be_large_and_all_of_it_holds() {
     let one = "BEGIN:VEVENT\nSUMMARY:a\nDTSTART:20260105T090000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY\nEND:VEVENT\n";
     let imported = read(&format!("BEGIN:VCALENDAR\n{}END:VCALENDAR", one.repeat(10_000)));
