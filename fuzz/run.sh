@@ -12,7 +12,7 @@ cd "$(dirname "$0")"
 
 seconds=${1:-10}
 [ $# -gt 0 ] && shift
-families=${*:-cpu memory mounts disks network host processes amd nvidia-smi echo answers remote kernel-log blocks requests states config rules ssh_config known_hosts}
+families=${*:-cpu memory mounts disks network host processes amd nvidia-smi echo answers remote kernel-log calendar ical blocks requests states config rules ssh_config known_hosts}
 
 if ! cargo fuzz --version >/dev/null 2>&1; then
     echo "fuzz/run.sh: cargo-fuzz is missing; install it with: cargo install cargo-fuzz --locked" >&2
@@ -31,8 +31,8 @@ binary_of() {
 
 # The longest input in bytes: whole files of /proc; elsewhere size shows nothing new and costs time.
 longest_of() {
-    case $(binary_of "$1") in
-        hub) echo 8192 ;;
+    case $1-$(binary_of "$1") in
+        *-hub | calendar-* | ical-*) echo 8192 ;;
         *) echo 65536 ;;
     esac
 }
@@ -50,7 +50,8 @@ seeds_of() {
         amd) echo '*/amd/*/pp_dpm_* */amd/*_link_* */amd/*_err_count */amd/*_input */amd/*_total' ;;
         nvidia-smi) echo '*/nvidia-smi/*/gpus.txt */nvidia-smi/*/apps.txt */nvidia-smi/*/help.txt' ;;
         kernel-log) echo '*/dev/kmsg */seeds/kernel-log/*' ;;
-        echo | answers | remote | blocks | requests | states | config | rules | ssh_config | known_hosts)
+        ical) echo '*/ical/*.ics' ;;
+        calendar | echo | answers | remote | blocks | requests | states | config | rules | ssh_config | known_hosts)
             echo "*/seeds/$1/*" ;;
         *) echo "fuzz/run.sh: there is no family $1" >&2; exit 1 ;;
     esac

@@ -1,4 +1,5 @@
-//! Fuzzes what reads what the machine says: `/proc` and `/sys`, packets, other processes.
+//! Fuzzes what reads what the machine says: `/proc` and `/sys`, packets, other processes; and what
+//! people say of time: calendars, and who is on call.
 //!
 //! One binary for all, because building is what takes long. `SICKBAY_FUZZ_FAMILY` names the family
 //! that a run works on; `fuzz/run.sh` goes through them. A parser must never panic, and what it lets
@@ -11,8 +12,11 @@ mod family;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
+use sickbay_alert::on_call::ical as icalendar;
+use sickbay_alert::{Calendar, Matchers, Zone};
 use sickbay_collect::fuzzing;
 use sickbay_collect::parse::*;
+use sickbay_model::Timestamp;
 
 /// The families; `fuzz/run.sh` has the same list, with the files that each starts from.
 const FAMILIES: &[family::Family] = &[
@@ -29,6 +33,8 @@ const FAMILIES: &[family::Family] = &[
     ("answers", fuzzing::answers),
     ("remote", fuzzing::remote),
     ("kernel-log", fuzzing::kernel_log),
+    ("calendar", calendar),
+    ("ical", ical),
 ];
 
 static FAMILY: LazyLock<fn(&[u8])> = LazyLock::new(|| family::named(FAMILIES));
@@ -116,5 +122,41 @@ fn processes(bytes: &[u8]) {
     if let Ok(command) = pid_cmdline::parse(bytes) {
         assert!(command.chars().count() <= pid_cmdline::MAX_COMMAND_CHARACTERS);
         assert!(!command.chars().any(char::is_control));
+    }
+}
+
+/// The first and the last instant, just before the day that Samoa left out, changes of the clock.
+const INSTANTS_MS: [i64; 6] = [
+    i64::MIN,
+    1_325_239_000_000,
+    1_774_746_000_000,
+    1_792_890_000_000,
+    1_800_000_000_000,
+    i64::MAX,
+];
+
+/// What is read prints as what is read again, and its answers agree.
+fn calendar(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let _ = Matchers::parse(text);
+    let Ok(calendar) = Calendar::parse(text, &Zone::utc(), Some(Timestamp::EPOCH)) else { return };
+    assert_eq!(calendar.to_string().parse().as_ref(), Ok(&calendar));
+    for now in INSTANTS_MS.map(Timestamp::from_unix_ms) {
+        let Some(change) = calendar.next_change(now) else { continue };
+        assert!(change > now);
+        assert_ne!(calendar.covers(now), calendar.covers(change));
+    }
+}
+
+fn ical(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(imported) = icalendar::parse(text, &Zone::utc()) else { return };
+    assert!(imported.events + imported.unread <= icalendar::MAX_EVENTS);
+    assert!(imported.mistakes.len() <= icalendar::MAX_NAMED);
+    for now in INSTANTS_MS.map(Timestamp::from_unix_ms) {
+        let _ = imported.schedule.on_call(now);
+        if let Some(change) = imported.schedule.next_change(now) {
+            assert!(change > now);
+        }
     }
 }

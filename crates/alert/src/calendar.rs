@@ -16,9 +16,10 @@ use sickbay_model::Timestamp;
 
 pub use days::{Days, Hours, Repeating};
 pub use text::CalendarMistake;
+pub(crate) use text::duration;
 
-use zone::Repeated;
 pub use zone::Zone;
+pub(crate) use zone::{Repeated, offset_seconds};
 
 /// From an instant (which is in it) until another (which is not).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

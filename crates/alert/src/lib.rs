@@ -9,6 +9,7 @@ mod book;
 pub mod calendar;
 mod expression;
 mod labels;
+pub mod on_call;
 mod routing;
 pub mod silence;
 
@@ -24,5 +25,6 @@ pub use expression::{
     CheckName, CheckState, Checks, Expression, Missing, Mistake, Now, Outcome, Scope,
 };
 pub use labels::{LabelMistake, Labels, Matcher, Matchers};
+pub use on_call::Schedule;
 pub use routing::{Budget, Route, Step};
 pub use silence::{Silence, SilenceId, SilenceMistake, SilenceState, Silences};

@@ -122,7 +122,7 @@ fn stats_cleanup_and_optimize() {
     clock.set(START_MS + HOUR_MS);
     assert!(store.settle());
     let stats = admin::stats(directory.path()).unwrap();
-    assert!(stats.in_use && stats.schema_version == 3);
+    assert!(stats.in_use && stats.schema_version == 4);
     assert_eq!((stats.resources, stats.series), (1, 8));
     // Hours that lie in the future may be sealed early.
     assert_eq!(stats.open_frames + stats.samples / 8, 10 * 720);

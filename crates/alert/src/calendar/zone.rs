@@ -104,7 +104,7 @@ impl Zone {
 }
 
 /// `+05:45`, `-03:00`, `+0545`, `+05:45:30`.
-fn offset_seconds(text: &str) -> Option<i32> {
+pub(crate) fn offset_seconds(text: &str) -> Option<i32> {
     let (sign, digits) = match text.as_bytes().first()? {
         b'+' => (1, text.get(1..)?),
         b'-' => (-1, text.get(1..)?),
