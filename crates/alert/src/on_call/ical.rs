@@ -30,8 +30,8 @@ pub const MAX_EVENTS: usize = 10_000;
 pub const MAX_NAMED: usize = 20;
 /// How deep components may be nested.
 const MAX_DEPTH: usize = 16;
-/// What all the rules that count may cost together; about a tenth of a second.
-const COUNTING_UNITS: u64 = 2_000_000;
+/// What all the rules that count may cost together: half a second at worst.
+const COUNTING_UNITS: u64 = 4_000_000;
 
 /// Why a calendar is refused as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

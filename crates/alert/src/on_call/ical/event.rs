@@ -7,7 +7,7 @@ use jiff::civil::{Date, DateTime};
 use sickbay_model::Timestamp;
 
 use super::lines::Line;
-use super::rule::{Budget, Rule, plus_days};
+use super::rule::{Budget, QUERY_UNITS, Rule, plus_days};
 use super::times::{Length, Moment, Zones, length, shown};
 use crate::calendar::{Repeated, Stretch, Zone};
 
@@ -50,8 +50,6 @@ impl Excluded {
     }
 }
 
-/// What an event may still cost when it is asked for a time: see [`Budget`].
-const QUERY_UNITS: u64 = 5000;
 /// The longest event that comes back, in days.
 const MAX_DAYS: i64 = 366;
 /// The most people that one event names, and the longest name, in characters.

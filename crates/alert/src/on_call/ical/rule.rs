@@ -38,6 +38,9 @@ pub(super) struct Rule {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget(pub u64);
 
+/// What an event may cost when it is asked for a time.
+pub(super) const QUERY_UNITS: u64 = 5000;
+
 impl Budget {
     fn pay(&mut self, units: u64) -> Option<()> {
         self.0 = self.0.checked_sub(units)?;
@@ -69,7 +72,7 @@ impl Rule {
             match name.trim().to_ascii_uppercase().as_str() {
                 "FREQ" => frequency = Some(self::frequency(value).ok_or_else(wrong)?),
                 "INTERVAL" => rule.interval = within(value, 1, 10_000).ok_or_else(wrong)?,
-                "COUNT" => rule.count = Some(value.parse().ok().ok_or_else(wrong)?),
+                "COUNT" => rule.count = Some(within(value, 1, u64::MAX).ok_or_else(wrong)?),
                 "UNTIL" => rule.until = Some(until(value, zone).ok_or_else(wrong)?),
                 "WKST" => rule.week_starts = weekday(value).ok_or_else(wrong)?,
                 "BYDAY" => rule.weekdays = list(value, numbered_weekday).ok_or_else(wrong)?,
@@ -95,26 +98,33 @@ impl Rule {
         Ok(rule)
     }
 
-    /// Gives a rule that counts the end that it comes to.
+    /// Gives a rule that counts the end that it comes to, and refuses one that comes back so rarely that
+    /// looking for it costs too much.
     pub(super) fn settle(&mut self, start: DateTime, budget: &mut Budget) -> Result<(), String> {
-        let Some(count) = self.count else { return Ok(()) };
-        let mut own = Budget(budget.0.min(Self::COUNTING_UNITS));
-        let granted = own.0;
+        let second = self.walk(start.date(), 2, QUERY_UNITS, budget);
+        second.ok_or_else(|| "its RRULE comes back too rarely, or never".to_owned())?;
+        let Some(count) = self.count.take() else { return Ok(()) };
+        let last = self.walk(start.date(), count, Self::COUNTING_UNITS, budget);
+        let last = last.ok_or_else(|| "its RRULE counts too far".to_owned())?;
+        let last = last.to_datetime(start.time());
+        self.until = Some(self.until.map_or(last, |until| until.min(last)));
+        Ok(())
+    }
+
+    /// Its last day, if there are no more than so many, else the one of that number. None: it costs too
+    /// much.
+    fn walk(&self, start: Date, count: u64, units: u64, budget: &mut Budget) -> Option<Date> {
+        let granted = budget.0.min(units);
+        let mut own = Budget(granted);
+        let mut days = self.days(start, start, &mut own);
         let (mut left, mut last) = (count, None);
-        let mut days = self.days(start.date(), start.date(), &mut own);
         while left > 0 {
             let Some(day) = days.next() else { break };
             (left, last) = (left - 1, Some(day));
         }
         let is_spent = days.is_spent;
         budget.0 -= granted - own.0;
-        if left > 0 && is_spent {
-            return Err("its RRULE counts too far".to_owned());
-        }
-        let last = last.map_or(DateTime::MIN, |day: Date| day.to_datetime(start.time()));
-        self.until = Some(self.until.map_or(last, |until| until.min(last)));
-        self.count = None;
-        Ok(())
+        last.filter(|_| left == 0 || !is_spent)
     }
 
     /// The days from one on, of an event that begins on a day. That day is the first of them, whatever

@@ -233,6 +233,14 @@ fn events_that_cannot_be_read_are_named() {
             "its RRULE numbers weekdays, which only months and years have",
         ),
         (&format!("{times}RRULE:FREQ=DAILY;COUNT=99999999999"), "its RRULE counts too far"),
+        (
+            &format!("{times}RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30"),
+            "its RRULE comes back too rarely, or never",
+        ),
+        (
+            &format!("{times}RRULE:FREQ=DAILY;COUNT=0"),
+            "its RRULE has `COUNT=0`, which cannot be read",
+        ),
         (&format!("{times}RRULE:FREQ=DAILY\nRRULE:FREQ=WEEKLY"), "it has more than one RRULE"),
         (
             &format!("{times}RECURRENCE-ID;RANGE=THISANDFUTURE:20260105T090000Z"),
