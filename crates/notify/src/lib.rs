@@ -18,5 +18,8 @@ pub use endpoint::{Endpoint, EndpointMistake};
 mod template;
 pub use template::{Field, Template, TemplateMistake};
 
+pub mod payload;
+pub use payload::Origin;
+
 pub mod receiver;
 pub use receiver::{Kind, Receiver, ReceiverMistake};
