@@ -89,7 +89,7 @@ impl Resolve for CheckedResolver {
 }
 
 /// Those that may be called. If there is none, why not.
-fn allowed(all: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Forbidden> {
+pub(crate) fn allowed(all: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Forbidden> {
     let refused = all.iter().find_map(|address| check(address.ip()).err());
     let good: Vec<SocketAddr> =
         all.into_iter().filter(|address| check(address.ip()).is_ok()).collect();

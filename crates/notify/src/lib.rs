@@ -5,8 +5,6 @@
 //! It decides neither who is told nor when to try again: that is `sickbay-alert`'s and the caller's. The
 //! HTTP client that calls others is only here.
 
-#![allow(dead_code, reason = "what reveals secrets is used by the sending, which follows")]
-
 mod secret;
 pub use secret::{Secret, SecretError, SecretMistake};
 
@@ -23,3 +21,10 @@ pub use payload::Origin;
 
 pub mod receiver;
 pub use receiver::{Kind, Receiver, ReceiverMistake};
+
+mod sign;
+
+mod deliver;
+pub use deliver::{MAX_ANSWER, Outcome, Progress, Sender, SenderError, TIMEOUT};
+
+pub mod backoff;
