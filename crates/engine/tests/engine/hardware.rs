@@ -306,7 +306,7 @@ fn a_slow_pcie_link_is_judged_only_under_load() {
 fn a_gpu_that_is_slowed_down_most_of_the_time_is_unhealthy() {
     let mut story = Story::of(Node::well(2));
     let throttle = |verdict: &Assessment| confirmed(verdict, "gpu_throttle", "1");
-    let mut slowed = |story: &mut Story, reasons: f64| {
+    let slowed = |story: &mut Story, reasons: f64| {
         story.node.set_of(metric::GPU_THROTTLE_REASONS, "1", reasons);
         story.minutes(1)
     };
