@@ -128,7 +128,7 @@ fn unit(root: &Path) -> Result<()> {
 }
 
 fn faults(root: &Path) -> Result<()> {
-    replay_faults(root, &["--kept".to_owned()])
+    replay_faults(root, &[])
 }
 
 /// Replays the fault corpus through the real parsers and the engine.

@@ -1,9 +1,9 @@
 //! What is remembered of the faults that a node's kernel reported, and what they mean now.
 //!
 //! A sighting is of the past; a fault is what stands because of it. What must hold: each line counts
-//! once, whoever restarts and whatever collection is lost, because the place in the log up to which was
-//! judged is remembered beside the faults; nothing is latched: every fault ends by what its entry in
-//! the catalogue says; everything is bounded.
+//! once, whoever restarts and whatever collection is lost, because which lines were judged is
+//! remembered beside the faults; nothing is latched: every fault ends by what its entry in the
+//! catalogue says, whether the log can be read or not; everything is bounded.
 
 mod ended;
 
@@ -12,9 +12,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sickbay_model::{
-    Clears, FaultCatalogue, FaultClass, FaultCode, FaultEntry, FaultSighting, KernelLog,
-    LogPosition, Status, Timestamp,
+    Clears, FaultCatalogue, FaultClass, FaultCode, FaultEntry, FaultSighting, KernelLog, Status,
+    Timestamp,
 };
+
+mod judged;
+use judged::Judged;
 
 /// The most faults that are remembered of one node.
 const MAX_FAULTS: usize = 64;
@@ -31,6 +34,10 @@ const STUBBORN_BOOTS: u32 = 3;
 const STUBBORN_ADVICE: &str =
     "it came back after two reboots: take the node out of use, have the part replaced";
 
+/// Lines of one process within this time tell of one failure: a kernel that reads out of range has a
+/// line for each of the GPU's processors that met it (ours).
+const ONE_FAILURE: Duration = Duration::from_secs(60);
+
 /// The name of the fact that says how often a line's fault happened (`400 CE`).
 const TIMES: &str = "times";
 
@@ -38,9 +45,9 @@ const TIMES: &str = "times";
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Faults {
-    /// Up to where the log was judged, and of which boot.
+    /// Of which boot the log was judged.
     boot_id: String,
-    read_to: LogPosition,
+    judged: Judged,
     known: Vec<Fault>,
 }
 
@@ -78,10 +85,13 @@ pub(crate) struct Meaning {
     pub(crate) status: Status,
     pub(crate) meaning: String,
     pub(crate) advice: String,
+    /// Whether it is told and no more ([`FaultEntry::advisory`]).
+    pub(crate) advisory: bool,
 }
 
-/// A fault that is worth an event: it was seen for the first time, or ten times as often as when it was last told.
-pub(crate) struct News(pub(crate) usize);
+/// A fault that is worth an event, as it is after all that was taken in: it was seen for the first
+/// time, or ten times as often as when it was last told.
+pub(crate) struct News(pub(crate) Fault);
 
 impl Faults {
     /// Those that are remembered, over or not.
@@ -92,36 +102,37 @@ impl Faults {
     /// Takes in what a log brought that was not judged yet. Returns what is worth telling.
     pub(crate) fn take_in(&mut self, log: &KernelLog) -> Vec<News> {
         let first_look = self.boot_id.is_empty();
-        if log.boot_id == self.boot_id && log.read_to <= self.read_to {
-            return Vec::new();
+        if log.boot_id != self.boot_id {
+            self.boot_id.clone_from(&log.boot_id);
+            self.judged = Judged::default();
         }
-        let same_boot = log.boot_id == self.boot_id;
-        let judged = self.read_to;
-        let mut news = Vec::new();
-        for sighting in &log.sightings {
-            if same_boot && sighting.position <= judged {
+        let mut news: Vec<News> = Vec::new();
+        for sighting in self.judged.unjudged(&log.sightings) {
+            let Some((fault, before)) = self.see(sighting, &log.boot_id, first_look) else {
                 continue;
-            }
-            let (place, before) = self.see(sighting, &log.boot_id, first_look);
-            let count = self.known.get(place).map_or(0, |fault| fault.count);
-            if digits(count) > digits(before) && !news.iter().any(|News(known)| *known == place) {
-                news.push(News(place));
+            };
+            let is_news = digits(fault.count) > digits(before);
+            match news.iter_mut().find(|News(told)| told.is_of(sighting)) {
+                Some(News(told)) => told.clone_from(fault),
+                None if is_news => news.push(News(fault.clone())),
+                None => {}
             }
         }
-        self.boot_id.clone_from(&log.boot_id);
-        self.read_to = log.read_to;
         news
     }
 
-    /// Returns the place of the fault, and how often it was seen before.
-    fn see(&mut self, sighting: &FaultSighting, boot_id: &str, first_look: bool) -> (usize, u32) {
-        let same = |fault: &Fault| fault.code == sighting.code && fault.device == sighting.device;
-        if let Some(place) = self.known.iter().position(same)
-            && let Some(fault) = self.known.get_mut(place)
-        {
+    /// Returns the fault as it is now, and how often it was seen before.
+    fn see(
+        &mut self,
+        sighting: &FaultSighting,
+        boot_id: &str,
+        first_look: bool,
+    ) -> Option<(&Fault, u32)> {
+        if let Some(place) = self.known.iter().position(|fault| fault.is_of(sighting)) {
+            let fault = self.known.get_mut(place)?;
             let before = if fault.ended.is_some() { 0 } else { fault.count };
             fault.see(sighting, boot_id, first_look);
-            return (place, before);
+            return Some((fault, before));
         }
         let mut fault = Fault {
             code: sighting.code.clone(),
@@ -137,19 +148,18 @@ impl Faults {
             before_watched: first_look,
             ended: None,
         };
-        fault.add(sighting);
+        fault.add(sighting, false);
         if self.known.len() < MAX_FAULTS {
             self.known.push(fault);
-            return (self.known.len() - 1, 0);
+            return self.known.last().map(|fault| (fault, 0));
         }
         // The one that says least now gives its place: over before not over, old before new.
         let least = self.known.iter().enumerate();
         let least = least.min_by_key(|(_, fault)| (fault.ended.is_none(), fault.last));
-        let place = least.map_or(0, |(place, _)| place);
-        if let Some(old) = self.known.get_mut(place) {
-            *old = fault;
-        }
-        (place, 0)
+        let (place, _) = least?;
+        let given = self.known.get_mut(place)?;
+        *given = fault;
+        Some((given, 0))
     }
 
     /// Ends what is over by now, and forgets what was over for long. `boot_id` is of the boot that
@@ -163,7 +173,9 @@ impl Faults {
             let rebooted = !boot_id.is_empty() && fault.boot_id != boot_id;
             let unseen = now.since(fault.last);
             let over = match entry.clears {
-                Clears::AfterSeconds(seconds) => unseen > Duration::from_secs(seconds),
+                Clears::AfterSeconds(seconds) => {
+                    unseen > Duration::from_secs(seconds) && !fault.repeats(entry, now)
+                }
                 Clears::Reset => rebooted || unseen > RESET_HOLD,
                 Clears::Reboot => rebooted,
             };
@@ -176,6 +188,10 @@ impl Faults {
 }
 
 impl Fault {
+    fn is_of(&self, sighting: &FaultSighting) -> bool {
+        self.code == sighting.code && self.device == sighting.device
+    }
+
     fn see(&mut self, sighting: &FaultSighting, boot_id: &str, first_look: bool) {
         if self.boot_id != boot_id {
             self.boots = self.boots.saturating_add(1);
@@ -186,18 +202,33 @@ impl Fault {
             self.first = sighting.at;
             self.count = 0;
         }
-        self.add(sighting);
+        let more_of_it = self.tells_more_of_the_last(sighting);
+        self.add(sighting, more_of_it);
         self.last = self.last.max(sighting.at);
         self.line.clone_from(&sighting.line);
         self.facts.clone_from(&sighting.facts);
         self.before_watched &= first_look;
     }
 
-    /// Counts a sighting: as often as its line says that it happened.
-    fn add(&mut self, sighting: &FaultSighting) {
+    /// Whether it is one more line about the failure that was counted last.
+    fn tells_more_of_the_last(&self, sighting: &FaultSighting) -> bool {
+        let pid = |facts: &BTreeMap<String, String>| {
+            facts.get("pid").and_then(|text| text.trim().parse::<u32>().ok())
+        };
+        let same = pid(&sighting.facts).is_some_and(|it| pid(&self.facts) == Some(it));
+        let last = self.recent.last();
+        same && last.is_some_and(|last| sighting.at.since(*last) < ONE_FAILURE)
+    }
+
+    /// Counts a sighting: as often as its line says that it happened; as a time of its own only if it
+    /// is not one more line about the same failure.
+    fn add(&mut self, sighting: &FaultSighting, more_of_it: bool) {
         let times = sighting.facts.get(TIMES).and_then(|text| text.parse::<u32>().ok());
         let times = times.unwrap_or(1).max(1);
         self.count = self.count.saturating_add(times);
+        if more_of_it {
+            return;
+        }
         let kept = MAX_RECENT.min(times as usize);
         let too_many = (self.recent.len() + kept).saturating_sub(MAX_RECENT);
         self.recent.drain(..too_many);
@@ -218,6 +249,7 @@ impl Fault {
             status: variant.and_then(|it| it.status).unwrap_or(entry.status),
             meaning: variant.and_then(|it| it.meaning.as_ref()).unwrap_or(&entry.meaning).clone(),
             advice: variant.and_then(|it| it.advice.as_ref()).unwrap_or(&entry.advice).clone(),
+            advisory: entry.advisory,
         };
         for repeated in &entry.repeated {
             let within = Duration::from_secs(repeated.within_seconds);
@@ -226,6 +258,7 @@ impl Fault {
             if seen >= repeated.count as usize && worse {
                 meaning.status = repeated.status;
                 meaning.advice.clone_from(&repeated.advice);
+                meaning.advisory = false;
             }
         }
         let ends_with_boot = matches!(entry.clears, Clears::Reset | Clears::Reboot);

@@ -40,9 +40,14 @@ pub(crate) struct Slot {
 }
 
 /// A finding, with what sorting and grouping need.
+#[derive(Clone, Debug)]
 pub(crate) struct Found {
     pub(crate) result: CheckResult,
     pub(crate) gpu: u16,
+    /// What is confirmed of it, whatever is shown.
+    pub(crate) confirmed: Status,
+    /// Since when it is a problem, whatever its status was meanwhile.
+    pub(crate) problem_since: Timestamp,
 }
 
 /// Sums over the checks of one component.
@@ -201,6 +206,7 @@ impl<'a> Judge<'a> {
             threshold: crate::hysteresis::ThresholdState::default(),
             shown: Status::Healthy,
             since: self.at,
+            problem_since: None,
             announced: Status::Healthy,
             judged: 0,
             delivered: 0,
@@ -379,7 +385,7 @@ impl<'a> Judge<'a> {
             // At the first looks nothing is known that could be believed until unknown is confirmed.
             answer.proof |= self.number <= looks;
         }
-        let follows = answer.follows;
+        let (follows, advisory) = (answer.follows, answer.advisory);
         let probe = self.probes.at(entry.probe);
         let fresh = anew.unwrap_or(probe.fresh) && asked;
         let was_flapping = entry.state.is_flapping();
@@ -407,6 +413,7 @@ impl<'a> Judge<'a> {
             entry.since = self.at;
             entry.shown = shown.status;
         }
+        let problem_since = entry.problem_since(self.at);
         if fresh && is_reach {
             entry.state.update_flapping_doubted(&self.policy.state);
         } else if fresh {
@@ -418,7 +425,9 @@ impl<'a> Judge<'a> {
         }
         let told = entry.state.confirmed();
         let instance = text::instance(slot.kind.scope(), &entry.instance);
-        let quiet = follows || (was_flapping && entry.state.is_flapping());
+        let quiet = follows
+            || (advisory && told != Status::Healthy)
+            || (was_flapping && entry.state.is_flapping());
         if !quiet {
             let event =
                 show::transition(slot.kind, &entry.instance, entry.announced, told, &shown.message);
@@ -454,24 +463,25 @@ impl<'a> Judge<'a> {
             took: probe.took,
             hard: shown.hard,
         };
-        if let Some(limit) = Level::cap(confirmed) {
+        if let Some(limit) = Level::cap(confirmed).filter(|_| !advisory) {
             let cap = Cap { limit, check: slot.kind.id(), instance, status: confirmed };
             self.caps.push((cap, slot.gpu));
         }
-        self.push(result, slot.gpu);
+        self.push(Found { result, gpu: slot.gpu, confirmed, problem_since });
     }
 
-    fn push(&mut self, result: CheckResult, gpu: u16) {
+    fn push(&mut self, found: Found) {
+        let Found { result, gpu, .. } = &found;
         let tally = &mut self.tallies[result.component as usize];
         tally.lost += 100.0 - result.points;
         tally.checks += 1;
         tally.unknown += u32::from(result.status == Status::Unknown);
         tally.findings += u32::from(!result.is_healthy());
         if result.is_healthy() {
-            self.healthy.push(result);
-            self.healthy_gpus.push(gpu);
+            self.healthy_gpus.push(*gpu);
+            self.healthy.push(found.result);
         } else {
-            self.findings.push(Found { result, gpu });
+            self.findings.push(found);
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::input::ProbeSlot;
 use crate::judge::Standing;
 use crate::outlier::{Cause, Departure};
 use crate::state::StateMemory;
-use crate::window::MeanWindow;
+use crate::window::{MeanWindow, MinuteMarks};
 
 /// The most checks that are judged on one node; more are counted and reported, not judged.
 pub(crate) const MAX_CHECKS: usize = 4096;
@@ -144,6 +144,10 @@ pub(crate) struct CheckMemory {
     /// The status shown last, and since when.
     pub(crate) shown: Status,
     pub(crate) since: Timestamp,
+    /// When it first became a problem; none while it is well, or of which nothing else is known than
+    /// that it is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) problem_since: Option<Timestamp>,
     /// The confirmed status that the last event told of.
     pub(crate) announced: Status,
     /// The assessment in which it was last answered, by readings or for lack of them.
@@ -156,6 +160,20 @@ pub(crate) struct CheckMemory {
     /// The last answer, unless healthy: repeated while its probe is not asked anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) standing: Option<Box<Standing>>,
+}
+
+impl CheckMemory {
+    /// Since when it is a problem, given what is shown of it: a change of the status begins no new
+    /// one, nor does a time in which it is unknown. Never in the future, if the clock was set back.
+    pub(crate) fn problem_since(&mut self, now: Timestamp) -> Timestamp {
+        self.problem_since = match self.shown {
+            Status::Healthy => None,
+            Status::Unknown => self.problem_since,
+            _ => Some(self.problem_since.unwrap_or(self.since)),
+        };
+        self.problem_since = self.problem_since.map(|since| since.min(now));
+        self.problem_since.unwrap_or(self.since)
+    }
 }
 
 /// What checks remember beyond their own result.
@@ -306,6 +324,9 @@ pub(crate) struct GpuMemory {
     /// Since when it claims to be busy at idle power.
     #[serde(default)]
     pub(crate) hang_since: Option<Timestamp>,
+    /// In which minutes the hardware slowed it down.
+    #[serde(default)]
+    pub(crate) slowed: MinuteMarks,
     /// Since when it is busy over a PCIe link that is slower than it could be.
     #[serde(default)]
     pub(crate) slow_link_since: Option<Timestamp>,

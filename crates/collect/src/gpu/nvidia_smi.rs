@@ -11,11 +11,12 @@
 //!    a lost GPU there;
 //! 3. `--query-compute-apps=`[`APPS_FIELDS`] with the same format;
 //! 4. where [`needs_remapped_rows`] (older drivers), now and then
-//!    `--query-remapped-rows=`[`REMAPPED_ROWS_FIELDS`] with the same format.
+//!    `--query-remapped-rows=`[`REMAPPED_ROWS_FIELDS`] with the same format;
+//! 5. seldom [`TEMPERATURES_QUERY`], which has no such format.
 //!
 //! # What NVML tells and this does not
-//! Slowdown and shutdown temperatures and the margin's slowdown offset, energy, PCIe replays and
-//! throughput, and everything about NVLinks have no field in these queries. Memory is in whole
+//! Energy, PCIe replays and throughput, and everything about NVLinks have no field in these queries;
+//! models with a margin tell no slowdown and shutdown temperatures. Memory is in whole
 //! MiB. The fan is the one that `nvidia-smi` picks, not the fastest.
 
 use nvml_wrapper::error::NvmlError;
@@ -36,6 +37,7 @@ mod fields;
 mod processes;
 mod remapped;
 mod row;
+mod temperatures;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod any;
@@ -45,6 +47,7 @@ mod tests;
 pub use fields::{needs_remapped_rows, wanted_fields};
 pub use processes::APPS_FIELDS;
 pub use remapped::REMAPPED_ROWS_FIELDS;
+pub use temperatures::TEMPERATURES_QUERY;
 
 /// The most lines of an answer that are looked at.
 const MAX_LINES: usize = 4096;
@@ -63,6 +66,8 @@ pub struct Answers<'a> {
     pub apps: Option<&'a [u8]>,
     /// Of `--query-remapped-rows`, this time's or an earlier one's; `None` where it was not asked.
     pub remapped_rows: Option<&'a [u8]>,
+    /// Of [`TEMPERATURES_QUERY`], this time's or an earlier one's; `None` where it was not asked.
+    pub temperatures: Option<&'a [u8]>,
 }
 
 /// What is remembered of one machine's GPUs between answers.
@@ -87,7 +92,7 @@ impl NvidiaSmi {
         let presence = NvidiaPresence::of(roots);
         let heard = Heard::of(answers)?;
         if heard.rows.is_empty() && heard.lost.is_empty() {
-            heard.nothing(presence)?;
+            heard.nothing(presence, !self.known.is_empty())?;
             self.finish(Vec::new(), answers, out);
             return Ok(());
         }
@@ -136,6 +141,9 @@ impl NvidiaSmi {
     fn finish(&mut self, mut gpus: Vec<Gpu>, answers: &Answers<'_>, out: &mut Sample) {
         if let Some(text) = answers.remapped_rows {
             remapped::put(text, &gpus, out);
+        }
+        if let Some(text) = answers.temperatures {
+            temperatures::put(text, &gpus, out);
         }
         if let Some(text) = answers.apps {
             processes::put(text, &mut gpus, out);
@@ -229,10 +237,11 @@ impl<'a> Heard<'a> {
         }
     }
 
-    /// What it means that no GPU was told of.
-    fn nothing(&self, presence: NvidiaPresence) -> Result<(), ProbeError> {
+    /// What it means that no GPU was told of. That those that answered before are gone is told of
+    /// each of them, as by the way over NVML.
+    fn nothing(&self, presence: NvidiaPresence, any_known: bool) -> Result<(), ProbeError> {
         if self.no_devices {
-            return if presence.pci_gpus > presence.passed_through {
+            return if !any_known && presence.pci_gpus > presence.passed_through {
                 Err(fault::of_library(&NvmlError::NotFound, None, presence))
             } else {
                 Ok(())

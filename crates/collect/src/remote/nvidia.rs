@@ -22,6 +22,9 @@ pub(super) const MAX_ANSWER_BYTES: usize = 1 << 20;
 /// How often rows of memory that were remapped are asked for where that takes a question of its own.
 const REMAPPED_ROWS_INTERVAL: Duration = Duration::from_secs(600);
 
+/// How often what only `nvidia-smi -q` tells is asked for.
+const TEMPERATURES_INTERVAL: Duration = Duration::from_secs(600);
+
 /// What `nvidia-smi` ends with, in our program, when it was late.
 const LATE: &[u8] = b"124";
 
@@ -40,6 +43,9 @@ pub(super) struct Nvidia {
     smi: NvidiaSmi,
     remapped_rows: Option<Vec<u8>>,
     remapped_rows_due: Duration,
+    temperatures: Option<Vec<u8>>,
+    temperatures_due: Duration,
+    asked_for_temperatures: bool,
     asked_for_help: bool,
 }
 
@@ -51,6 +57,7 @@ struct Printed<'a> {
     gpus: Option<&'a [u8]>,
     apps: Option<&'a [u8]>,
     remapped_rows: Option<&'a [u8]>,
+    temperatures: Option<&'a [u8]>,
     late: Vec<&'a [u8]>,
 }
 
@@ -64,6 +71,7 @@ impl<'a> Printed<'a> {
                 (b"query", _) => printed.gpus = Some(section.content),
                 (b"apps", _) => printed.apps = Some(section.content),
                 (b"rows", _) => printed.remapped_rows = Some(section.content),
+                (b"temperatures", _) => printed.temperatures = Some(section.content),
                 (b"status", ended) => {
                     if let Some(what) = ended.strip_suffix(LATE) {
                         printed.late.push(what.trim_ascii_end());
@@ -77,6 +85,9 @@ impl<'a> Printed<'a> {
         }
         if printed.is_late(b"rows") {
             printed.remapped_rows = None;
+        }
+        if printed.is_late(b"temperatures") {
+            printed.temperatures = None;
         }
         printed
     }
@@ -97,6 +108,9 @@ impl Nvidia {
             smi: NvidiaSmi::default(),
             remapped_rows: None,
             remapped_rows_due: Duration::ZERO,
+            temperatures: None,
+            temperatures_due: Duration::ZERO,
+            asked_for_temperatures: false,
             asked_for_help: false,
         }
     }
@@ -120,7 +134,9 @@ impl Nvidia {
         self.asked_for_help = false;
         let rows = needs_remapped_rows(fields) && self.remapped_rows_due <= now;
         let rows = if rows { " rows" } else { "" };
-        Some(format!("{}{rows}", fields.join(",")).into())
+        self.asked_for_temperatures = self.temperatures_due <= now;
+        let temperatures = if self.asked_for_temperatures { " temperatures" } else { "" };
+        Some(format!("{}{rows}{temperatures}", fields.join(",")).into())
     }
 
     /// How many times as long as others it may take.
@@ -189,11 +205,19 @@ impl Nvidia {
             self.remapped_rows = Some(rows.to_vec());
             self.remapped_rows_due = now + REMAPPED_ROWS_INTERVAL;
         }
+        if self.asked_for_temperatures {
+            // Whatever came of it: one that hangs is not asked each time.
+            self.temperatures_due = now + TEMPERATURES_INTERVAL;
+        }
+        if let Some(temperatures) = printed.temperatures {
+            self.temperatures = Some(temperatures.to_vec());
+        }
         let answers = Answers {
             fields: self.fields.as_deref().unwrap_or_default(),
             gpus,
             apps: printed.apps,
             remapped_rows: self.remapped_rows.as_deref(),
+            temperatures: self.temperatures.as_deref(),
         };
         self.smi.sample(roots, &answers, &mut sample)?;
         let gpus = sample.facts.gpus.iter().flatten();

@@ -397,7 +397,13 @@ help) smi help --help-query-gpu ;;
 *)
 smi query "--query-gpu=$1" $format || return
 smi apps "--query-compute-apps=@APPS@" $format || return
-[ "$2" != rows ] || smi rows "--query-remapped-rows=@ROWS@" $format
+shift
+for more in "$@"; do
+case $more in
+rows) smi rows "--query-remapped-rows=@ROWS@" $format || return ;;
+temperatures) smi temperatures @TEMPERATURES@ || return ;;
+esac
+done
 ;;
 esac
 }

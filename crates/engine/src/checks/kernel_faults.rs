@@ -1,17 +1,17 @@
 //! Faults that the kernel reported: each of each device is a check of its own, for as long as it
-//! stands and until its end is confirmed.
+//! stands and until its end is confirmed. That the log can no longer be read ends none of them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sickbay_model::{
-    Event, EventId, EventKind, FaultCatalogue, FaultClass, FaultEntry, Inventory, Status, Timestamp,
+    Event, EventId, EventKind, FaultClass, FaultEntry, Inventory, Status, Timestamp,
 };
 
 use crate::checks::CheckKind;
 use crate::checks::file_servers::mounts_of;
 use crate::faults::{Fault, Meaning, News};
-use crate::input::{Input, ProbeSlot};
+use crate::input::{Input, ProbeSlot, ProbeState};
 use crate::judge::{Answer, Judge, NO_GPU};
 use crate::memory::{GpuMemory, NodeFacts};
 use crate::text;
@@ -28,12 +28,11 @@ pub(super) fn kernel_faults(input: &Input<'_>, facts: &mut NodeFacts, judge: &mu
     if log.is_none() && facts.faults.known().is_empty() {
         return;
     }
-    let catalogue = FaultCatalogue::embedded();
+    let catalogue = &*input.policy.faults.0;
     let news = log.map(|log| facts.faults.take_in(log)).unwrap_or_default();
-    facts.faults.end_by_word(&catalogue, input.at);
-    facts.faults.pass(&catalogue, &input.inventory.host.boot_id, input.at);
-    for News(place) in news {
-        let Some(fault) = facts.faults.known().get(place) else { continue };
+    facts.faults.end_by_word(catalogue, input.at);
+    facts.faults.pass(catalogue, &input.inventory.host.boot_id, input.at);
+    for News(fault) in &news {
         if let Some(entry) = catalogue.find(&fault.code) {
             tell(fault, entry, card(facts, fault), input, judge);
         }
@@ -117,11 +116,35 @@ fn answer(
     }
     let gpu = card.filter(|card| card.missing_since.is_none());
     let gpu = gpu.and_then(|card| u16::try_from(card.index).ok()).unwrap_or(NO_GPU);
-    let Some(slot) = judge.open_instance(kind, &instance, ProbeSlot::KERNEL_LOG, gpu) else {
+    let log = input.probes.at(ProbeSlot::KERNEL_LOG);
+    let unread = unread(input);
+    if !stands && unread.is_some() && log.applies() {
+        // It may have come again; the sweep says that this is not known.
         return;
-    };
-    let answer = if stands { finding(fault, entry, card, meaning, input) } else { over() };
-    judge.close(slot, answer);
+    }
+    let Some(slot) = judge.open_always(kind, &instance, ProbeSlot::KERNEL_LOG, gpu) else { return };
+    if !stands {
+        judge.close(slot, over().advisory(meaning.advisory));
+        return;
+    }
+    let advisory = meaning.advisory;
+    let answer = finding(fault, entry, card, meaning, input).advisory(advisory);
+    judge.close(
+        slot,
+        match unread {
+            Some(why) => answer.evidence("kernel log", format!("cannot be read now: {why}"), None),
+            None => answer,
+        },
+    );
+}
+
+/// Why the log cannot be read now. A fault stands all the same: what was said was said.
+fn unread(input: &Input<'_>) -> Option<String> {
+    let log = input.probes.at(ProbeSlot::KERNEL_LOG);
+    match log.state {
+        ProbeState::NotApplicable(why) => Some(why.to_owned()),
+        _ => log.no_answer_reason(ProbeSlot::KERNEL_LOG),
+    }
 }
 
 fn over() -> Answer {
@@ -138,7 +161,7 @@ fn finding(
     let now = input.at;
     let Fault { code, count, first, last, line, .. } = fault;
     let headline = headline(fault, entry, card, input.inventory);
-    let message = format!("{headline}{}", times(*count));
+    let message = format!("{headline}{}{}", times(*count), by_process(fault, entry));
     let mut answer = Answer::finding(meaning.status, message).proof().advice(meaning.advice);
     if meaning.status == Status::Critical {
         answer = answer.points(0.0);
@@ -154,7 +177,24 @@ fn finding(
         answer = answer.evidence("first seen", ago(*first), None);
         answer = answer.evidence("count", count.to_string(), None);
     }
-    answer.evidence("kernel", line.clone(), None).evidence("means", meaning.meaning, None)
+    answer = answer.evidence("kernel", line.clone(), None);
+    if meaning.advisory {
+        answer = answer.evidence("counts", "lowers no score: the machine is well".into(), None);
+    }
+    answer.evidence("means", meaning.meaning, None)
+}
+
+/// Whose doing it was, where it was an application's and the kernel names it: " by python (pid 4711)".
+fn by_process(fault: &Fault, entry: &FaultEntry) -> String {
+    let fact = |name| fault.facts.get(name).map(|text| text.trim_matches(['\'', '<', '>', ' ']));
+    let known = |text: &&str| !text.is_empty() && *text != "unknown";
+    match (fact("process").filter(known), fact("pid").filter(known)) {
+        _ if entry.class != FaultClass::Application => String::new(),
+        (Some(process), Some(pid)) => format!(", by {process} (pid {pid})"),
+        (Some(process), None) => format!(", by {process}"),
+        (None, Some(pid)) => format!(", by pid {pid}"),
+        (None, None) => String::new(),
+    }
 }
 
 /// "GPU 3: GPU fell off the bus (Xid 79)".
@@ -193,7 +233,11 @@ fn tell(
     let event = if is_gpu { EventKind::GpuFault } else { EventKind::KernelFault };
     let when = if fault.before_watched { " (before it was watched)" } else { "" };
     let headline = headline(fault, entry, card, input.inventory);
-    let message = text::sentence(&format!("{headline}{}{when}", times(fault.count)));
+    let message = text::sentence(&format!(
+        "{headline}{}{}{when}",
+        times(fault.count),
+        by_process(fault, entry)
+    ));
     let mut details = BTreeMap::from([
         ("code".to_owned(), fault.code.to_string()),
         ("count".to_owned(), fault.count.to_string()),
@@ -201,8 +245,17 @@ fn tell(
         ("last".to_owned(), fault.last.to_string()),
         ("line".to_owned(), fault.line.clone()),
     ]);
+    // By the name that the catalogue writes.
+    if let Ok(serde_json::Value::String(class)) = serde_json::to_value(entry.class) {
+        details.insert("class".to_owned(), class);
+    }
     if !fault.device.is_empty() {
         details.insert("device".to_owned(), fault.device.clone());
+    }
+    for name in ["process", "pid"] {
+        if let Some(value) = fault.facts.get(name) {
+            details.insert(name.to_owned(), value.clone());
+        }
     }
     if let Some(card) = card {
         details.insert("gpu".to_owned(), card.index.to_string());

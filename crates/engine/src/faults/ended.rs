@@ -1,8 +1,10 @@
-//! Faults that the kernel itself said are over.
+//! When a fault is not over yet, and when the kernel itself said that it is.
 
-use sickbay_model::{FaultCatalogue, Timestamp};
+use std::time::Duration;
 
-use super::Faults;
+use sickbay_model::{FaultCatalogue, FaultEntry, Timestamp};
+
+use super::{Fault, Faults};
 
 impl Faults {
     /// Ends what a later line of the same device ends, by the catalogue's `ends`.
@@ -10,7 +12,7 @@ impl Faults {
         let mut over = Vec::new();
         for word in &self.known {
             let Some(entry) = catalogue.find(&word.code) else { continue };
-            let ended = |(_, fault): &(usize, &super::Fault)| {
+            let ended = |(_, fault): &(usize, &Fault)| {
                 entry.ends.contains(&fault.code)
                     && fault.device == word.device
                     && fault.boot_id == word.boot_id
@@ -23,5 +25,17 @@ impl Faults {
                 fault.ended.get_or_insert(now);
             }
         }
+    }
+}
+
+impl Fault {
+    /// Whether it came so often that its entry makes something else of it: it stands for as long as
+    /// that counts, however short one sighting stands.
+    pub(super) fn repeats(&self, entry: &FaultEntry, now: Timestamp) -> bool {
+        entry.repeated.iter().any(|repeated| {
+            let within = Duration::from_secs(repeated.within_seconds);
+            let seen = self.recent.iter().filter(|at| now.since(**at) <= within).count();
+            seen >= repeated.count as usize
+        })
     }
 }

@@ -18,6 +18,9 @@ pub(crate) struct Answer {
     pub(crate) proof: bool,
     /// Follows from something that is told already (a probe that failed): shown, but no event.
     pub(crate) follows: bool,
+    /// Shown, but it lowers no score and no level, and has no event as a check: what an application
+    /// did on a machine that is well.
+    pub(crate) advisory: bool,
 }
 
 impl Answer {
@@ -30,6 +33,7 @@ impl Answer {
             advice: None,
             proof: false,
             follows: false,
+            advisory: false,
         }
     }
 
@@ -43,6 +47,7 @@ impl Answer {
             advice: None,
             proof: false,
             follows: false,
+            advisory: false,
         }
     }
 
@@ -58,6 +63,14 @@ impl Answer {
 
     pub(crate) fn proof(mut self) -> Self {
         self.proof = true;
+        self
+    }
+
+    pub(crate) fn advisory(mut self, is_so: bool) -> Self {
+        self.advisory = is_so;
+        if is_so {
+            self.points = 100.0;
+        }
         self
     }
 
@@ -87,6 +100,8 @@ pub(crate) struct Standing {
     evidence: Vec<Evidence>,
     #[serde(default)]
     advice: Option<Advice>,
+    #[serde(default)]
+    advisory: bool,
 }
 
 impl Standing {
@@ -99,6 +114,7 @@ impl Standing {
                 message: answer.message.clone(),
                 evidence: answer.evidence.clone(),
                 advice: answer.advice.clone(),
+                advisory: answer.advisory,
             })
         })
     }
@@ -113,6 +129,7 @@ impl Standing {
             advice: self.advice.clone(),
             proof: false,
             follows: false,
+            advisory: self.advisory,
         }
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn show(
     last_known: Status,
     state: &StateMemory,
 ) -> Shown {
-    let Answer { status, points, message, evidence, advice, .. } = answer;
+    let Answer { status, points, message, evidence, advice, advisory, .. } = answer;
     let points = points.clamp(0.0, 100.0);
     let (raw, hard) = (status.severity(), confirmed.severity());
     let mut shown = Shown { status, points, message, evidence, advice, hard: false };
@@ -54,7 +54,7 @@ pub(super) fn show(
         let keeps = if confirmed == Status::Healthy { SOFT_KEEPS } else { 0.0 };
         shown.points = points.max(keeps);
     } else {
-        shown.points = points.min(most_points(confirmed));
+        shown.points = if advisory { points } else { points.min(most_points(confirmed)) };
         shown.hard = hard > 0;
         if raw < hard {
             shown.status = confirmed;

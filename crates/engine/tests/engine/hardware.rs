@@ -9,7 +9,7 @@ use crate::scenarios::{Story, find};
 
 const RATE: f64 = 5e10;
 
-fn with_ports(count: u32) -> Story {
+pub(crate) fn with_ports(count: u32) -> Story {
     let mut node = Node::well(0);
     node.set(metric::MEMORY_TOTAL, 2e12);
     for number in 0..count {
@@ -32,13 +32,13 @@ fn with_ports(count: u32) -> Story {
     Story::of(node)
 }
 
-fn port(story: &mut Story, name: &str, active: bool) {
+pub(crate) fn port(story: &mut Story, name: &str, active: bool) {
     let (state, physical) = if active { (4.0, 5.0) } else { (1.0, 2.0) };
     story.node.set_of(metric::INFINIBAND_STATE, name, state);
     story.node.set_of(metric::INFINIBAND_PHYSICAL_STATE, name, physical);
 }
 
-fn add(story: &mut Story, metric: MetricId, name: &str, by: f64) {
+pub(crate) fn add(story: &mut Story, metric: MetricId, name: &str, by: f64) {
     let before = story.node.readings.get(&(metric, name.to_owned())).copied().unwrap_or(0.0);
     story.node.set_of(metric, name, before + by);
 }
@@ -48,7 +48,7 @@ fn confirmed(verdict: &Assessment, check: &str, instance: &str) -> Status {
     find(verdict, check, instance).filter(|it| it.hard).map_or(Status::Healthy, |it| it.status)
 }
 
-fn reboot(story: &mut Story, id: &str, uptime: f64) {
+pub(crate) fn reboot(story: &mut Story, id: &str, uptime: f64) {
     story.node.inventory.host.boot_id = id.to_owned();
     story.node.set(metric::UPTIME, uptime);
 }
@@ -300,6 +300,34 @@ fn a_slow_pcie_link_is_judged_only_under_load() {
     assert_eq!(confirmed(&verdict, "gpu_pcie_generation", "0"), Status::Healthy, "a burst");
     let verdict = story.minutes(2);
     assert_eq!(confirmed(&verdict, "gpu_pcie_generation", "0"), Status::Degraded);
+}
+
+#[test]
+fn a_gpu_that_is_slowed_down_most_of_the_time_is_unhealthy() {
+    let mut story = Story::of(Node::well(2));
+    let throttle = |verdict: &Assessment| confirmed(verdict, "gpu_throttle", "1");
+    let slowed = |story: &mut Story, reasons: f64| {
+        story.node.set_of(metric::GPU_THROTTLE_REASONS, "1", reasons);
+        story.minutes(1)
+    };
+    for minute in 0..4 {
+        assert_eq!(throttle(&slowed(&mut story, 64.0)), Status::Degraded, "{minute}");
+    }
+    // Not just now, but in six of ten minutes.
+    assert_eq!(throttle(&slowed(&mut story, 4.0)), Status::Healthy);
+    let verdict = slowed(&mut story, 128.0);
+    assert_eq!(throttle(&verdict), Status::Unhealthy);
+    let says = find(&verdict, "gpu_throttle", "1").expect("a finding").message.clone();
+    let expected =
+        "GPU 1 was slowed down by the power supply (power brake) in 7 of the last 10 minutes";
+    assert_eq!(says, expected);
+    assert_eq!(throttle(&slowed(&mut story, 4.0)), Status::Unhealthy);
+    // The power cap is what a card works under.
+    for _ in 0..5 {
+        slowed(&mut story, 4.0);
+    }
+    assert_eq!(throttle(&slowed(&mut story, 4.0)), Status::Healthy);
+    assert_eq!(confirmed(&story.step(), "gpu_throttle", "0"), Status::Healthy);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sickbay_engine::NodeMemory;
 use sickbay_model::{
-    EventKind, FaultCode, FaultSighting, KernelLog, Level, LogPosition, ProbeOutcome, Status,
-    Timestamp, probe,
+    EventKind, FaultCode, FaultSighting, KernelLog, Level, LogPosition, ProbeError, ProbeErrorKind,
+    ProbeOutcome, Status, Timestamp, probe,
 };
 
 use crate::node::Node;
@@ -14,13 +14,13 @@ use crate::scenarios::{Story, find};
 const BOOT: &str = "b0";
 
 /// A node with eight GPUs whose log can be written.
-struct Logged {
-    story: Story,
+pub(crate) struct Logged {
+    pub(crate) story: Story,
     next: u64,
 }
 
 impl Logged {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut node = Node::well(8);
         for gpu in &mut node.inventory.gpus {
             gpu.pci_address = format!("0000:{:02x}:00.0", 0x10 + gpu.index);
@@ -29,23 +29,49 @@ impl Logged {
         Self { story: Story::of(node), next: 1 }
     }
 
-    fn says(&mut self, code: &'static str, device: &str) {
+    pub(crate) fn says(&mut self, code: &'static str, device: &str) {
+        self.says_of(code, device, &[]);
+    }
+
+    fn says_of(&mut self, code: &'static str, device: &str, facts: &[(&str, &str)]) {
+        self.says_at(self.next, code, device);
+        let facts = facts.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        if let Some(said) = self.log().sightings.last_mut() {
+            said.facts = facts;
+        }
+        self.log().read_to = LogPosition(self.next);
+        self.next += 1;
+    }
+
+    /// Says it at a place of the log, wherever the log was read to.
+    fn says_at(&mut self, position: u64, code: &'static str, device: &str) {
         let at = self.story.at;
-        let log = self.story.node.kernel_log.as_mut().expect("there is one");
-        log.sightings.push(FaultSighting {
+        self.log().sightings.push(FaultSighting {
             code: FaultCode::new(code),
             device: device.to_owned(),
             since_boot_ms: 0,
             at,
-            position: LogPosition(self.next),
-            line: format!("NVRM: {code}"),
+            position: LogPosition(position),
+            line: format!("NVRM: {code} of {device}"),
             facts: std::collections::BTreeMap::new(),
         });
-        log.read_to = LogPosition(self.next);
-        self.next += 1;
     }
 
-    fn reboots(&mut self, boot: &str) {
+    fn log(&mut self) -> &mut KernelLog {
+        self.story.node.kernel_log.as_mut().expect("there is one")
+    }
+
+    /// The log is gone, and the probe ends so; absent where it does not report.
+    fn loses_the_log(&mut self, ended: Option<ProbeOutcome>) {
+        let lost = &mut self.story.node;
+        lost.kernel_log = None;
+        match ended {
+            Some(ended) => lost.probes.insert(probe::KERNEL_LOG, ended),
+            None => lost.probes.remove(&probe::KERNEL_LOG),
+        };
+    }
+
+    pub(crate) fn reboots(&mut self, boot: &str) {
         self.story.node.inventory.host.boot_id = boot.to_owned();
         let log = KernelLog { boot_id: boot.to_owned(), ..KernelLog::default() };
         self.story.node.kernel_log = Some(log);
@@ -64,6 +90,9 @@ fn a_fault_is_hard_at_once_and_ends_with_a_reboot() {
     node.story.steps(5);
     node.says("xid-79", "0000:13:00.0");
     let verdict = node.story.step();
+    let event = verdict.events.iter().find(|event| event.kind == EventKind::GpuFault);
+    let class = event.and_then(|event| event.details.get("class")).map(String::as_str);
+    assert_eq!(class, Some("reboot"));
     let check = find(&verdict, "gpu_fault", "3 xid-79").expect("judged");
     assert_eq!((check.status, check.hard), (Status::Critical, true));
     assert!(check.message.starts_with("GPU 3: GPU fell off the bus (Xid 79)"), "{}", check.message);
@@ -122,19 +151,52 @@ fn what_was_there_before_it_was_watched_counts_only_where_it_still_is_so() {
 }
 
 #[test]
-fn faults_of_applications_are_events_until_they_repeat() {
+fn an_application_that_fails_is_shown_and_lowers_nothing() {
+    let mut node = Logged::new();
+    let well = node.story.steps(3).score.score;
+    node.story.events.clear();
+    for _ in 0..3 {
+        // One failure, three lines.
+        let facts = [("pid", "41003"), ("process", "python")];
+        node.says_of("xid-13", "0000:12:00.0", &facts);
+    }
+    for looks in 1..4 {
+        let verdict = node.story.step();
+        let check = find(&verdict, "gpu_fault", "2 xid-13").expect("named");
+        assert_eq!((check.status, check.hard), (Status::Degraded, true), "{looks}");
+        assert!(check.message.contains("by python (pid 41003)"), "{}", check.message);
+        let advice = check.advice.as_ref().map(|it| it.0.as_ref());
+        assert!(advice.is_some_and(|it| it.contains("restart the application")), "{advice:?}");
+        assert_eq!((verdict.level, verdict.score.score), (Level::Healthy, well));
+        assert!(verdict.score.caps.is_empty() && verdict.readiness.ready);
+        assert!(verdict.gpus.iter().all(|gpu| gpu.level == Level::Healthy));
+    }
+    node.restart();
+    assert_eq!(node.story.minutes(10).level, Level::Healthy);
+    let verdict = node.story.minutes(10);
+    let check = find(&verdict, "gpu_fault", "2 xid-13");
+    assert!(check.is_none_or(sickbay_model::CheckResult::is_healthy), "it passes by itself");
+    assert_eq!(node.story.told(), [EventKind::GpuFault], "one event for all of it");
+}
+
+#[test]
+fn an_application_that_fails_again_on_the_same_gpu_is_the_gpu_s_trouble() {
     let mut node = Logged::new();
     node.story.steps(3);
-    node.says("xid-31", "0000:12:00.0");
-    assert_eq!(node.story.steps(2).level, Level::Healthy);
-    assert_eq!(node.story.told(), [EventKind::GpuFault]);
-    node.says("xid-31", "0000:12:00.0");
+    node.says_of("xid-31", "0000:12:00.0", &[("pid", "1")]);
+    node.story.minutes(16);
+    node.says_of("xid-31", "0000:12:00.0", &[("pid", "2")]);
     let verdict = node.story.step();
     let check = find(&verdict, "gpu_fault", "2 xid-31").expect("twice in a day on one GPU");
-    assert_eq!(check.status, Status::Degraded);
+    assert!(check.advice.as_ref().is_some_and(|it| it.0.contains("run diagnostics")));
+    let verdict = node.story.minutes(30);
+    let check = find(&verdict, "gpu_fault", "2 xid-31").expect("it does not pass any more");
+    assert_eq!((check.status, verdict.level), (Status::Degraded, Level::Degraded));
     // A day later it is over.
     node.story.at = node.story.at.plus(Duration::from_secs(25 * 3600));
-    assert_eq!(node.story.steps(3).level, Level::Healthy);
+    let verdict = node.story.steps(3);
+    assert!(find(&verdict, "gpu_fault", "2 xid-31").is_none_or(|it| it.is_healthy()));
+    assert_eq!(verdict.level, Level::Healthy);
 }
 
 #[test]
@@ -213,12 +275,170 @@ fn a_log_that_cannot_be_read_says_nothing_and_one_that_stops_is_unknown() {
     node.story.steps(3);
     node.says("xid-79", "0000:13:00.0");
     node.story.step();
-    node.story.node.fail(probe::KERNEL_LOG, sickbay_model::ProbeErrorKind::Failed, "read failed");
-    node.story.node.kernel_log = None;
+    node.loses_the_log(Some(failed(ProbeErrorKind::Failed)));
     let verdict = node.story.steps(3);
     let check = find(&verdict, "gpu_fault", "3 xid-79").expect("it stands");
-    assert_eq!(check.status, Status::Unknown);
-    assert_ne!(verdict.level, Level::Healthy, "what is not known is not well");
+    assert_eq!(check.status, Status::Critical);
+    let says_so = |fact: &sickbay_model::Evidence| fact.value.contains("read failed");
+    assert!(check.evidence.iter().any(says_so), "{:?}", check.evidence);
+}
+
+fn failed(kind: ProbeErrorKind) -> ProbeOutcome {
+    ProbeOutcome::Failed(ProbeError { kind, message: "read failed".to_owned(), advice: None })
+}
+
+/// The ways in which a log can be lost.
+fn lost() -> [Option<ProbeOutcome>; 6] {
+    let not_applicable = ProbeOutcome::NotApplicable("it may not be read".into());
+    use ProbeErrorKind::{Absent, Denied, Failed, Late};
+    let [denied, absent, late, broken] = [Denied, Absent, Late, Failed].map(failed);
+    [Some(not_applicable), Some(denied), Some(absent), Some(late), Some(broken), None]
+}
+
+#[test]
+fn a_fault_stands_until_its_own_end_when_the_log_is_lost() {
+    for ended in lost() {
+        let mut node = Logged::new();
+        node.story.steps(3);
+        node.says("xid-79", "0000:13:00.0");
+        node.says("nfs-not-responding", "filer-2");
+        node.story.step();
+        node.restart();
+        node.story.memory.collectors_begin_anew();
+        node.loses_the_log(ended.clone());
+        node.story.told();
+        for _ in 0..20 {
+            let verdict = node.story.step();
+            let check = find(&verdict, "gpu_fault", "3 xid-79").expect("nobody rebooted");
+            assert_eq!((check.status, check.hard), (Status::Critical, true), "{ended:?}");
+            assert_eq!(verdict.level, Level::Critical, "{ended:?}");
+        }
+        let told = node.story.told();
+        assert!(!told.contains(&EventKind::HealthCheckPassed), "{ended:?}: {told:?}");
+        // What ends by itself does so still: its hold, not the loss of the log, is what ends it.
+        let verdict = node.story.minutes(16);
+        let check = find(&verdict, "kernel_fault", "filer-2 nfs-not-responding");
+        assert!(check.is_none_or(|it| it.status != Status::Unhealthy), "{ended:?}: {check:?}");
+        // And a reboot shows without the log.
+        node.story.node.inventory.host.boot_id = "b1".to_owned();
+        let verdict = node.story.steps(5);
+        let check = find(&verdict, "gpu_fault", "3 xid-79");
+        assert!(check.is_none_or(|it| it.status != Status::Critical), "{ended:?}: {check:?}");
+    }
+}
+
+#[test]
+fn a_fault_that_ends_where_the_log_may_not_be_read_is_told_as_over() {
+    let mut node = Logged::new();
+    node.story.steps(3);
+    node.says("xid-79", "0000:13:00.0");
+    node.story.step();
+    node.loses_the_log(Some(ProbeOutcome::NotApplicable("it may not be read".into())));
+    node.story.steps(3);
+    node.story.told();
+    node.story.node.inventory.host.boot_id = "b1".to_owned();
+    let verdict = node.story.steps(5);
+    let check = find(&verdict, "gpu_fault", "3 xid-79");
+    assert!(check.is_none_or(|it| it.status == Status::Healthy), "{check:?}");
+    assert!(node.story.told().contains(&EventKind::HealthCheckPassed));
+}
+
+#[test]
+fn a_line_beyond_what_was_read_counts_once() {
+    let mut node = Logged::new();
+    node.story.steps(3);
+    node.says_at(1000, "xid-48", "0000:10:00.0");
+    for read_to in 1..20 {
+        node.log().read_to = LogPosition(read_to);
+        node.story.step();
+        node.restart();
+    }
+    let verdict = node.story.step();
+    let check = find(&verdict, "gpu_fault", "0 xid-48").expect("it stands");
+    assert!(!check.message.contains("times"), "{}", check.message);
+}
+
+#[test]
+fn a_line_that_comes_behind_a_later_one_counts_once() {
+    let mut node = Logged::new();
+    node.story.steps(3);
+    node.says_at(1000, "xid-48", "0000:10:00.0");
+    node.log().read_to = LogPosition(1000);
+    node.story.step();
+    // Earlier by its stamp, and of the same stamp; nothing else was said since.
+    node.says_at(990, "xid-79", "0000:13:00.0");
+    node.says_at(1000, "xid-79", "0000:14:00.0");
+    node.story.told();
+    for step in 0..30 {
+        let verdict = node.story.step();
+        for gpu in ["3", "4"] {
+            let check = find(&verdict, "gpu_fault", &format!("{gpu} xid-79"));
+            let check = check.expect("a line that comes late is a line");
+            assert!(!check.message.contains("times"), "{}", check.message);
+        }
+        node.log().read_to = LogPosition(1000 + step);
+        node.restart();
+    }
+    let faults = node.story.told().into_iter().filter(|kind| *kind == EventKind::GpuFault);
+    assert_eq!(faults.count(), 2);
+}
+
+#[test]
+fn what_is_remembered_of_a_log_is_bounded_and_counts_nothing_twice() {
+    let mut node = Logged::new();
+    node.story.steps(3);
+    for round in 1..=4_u64 {
+        for _ in 0..KernelLog::MAX_SIGHTINGS {
+            node.says("xid-13", "0000:12:00.0");
+        }
+        let log = node.log();
+        let too_many = log.sightings.len().saturating_sub(KernelLog::MAX_SIGHTINGS);
+        log.sightings.drain(..too_many);
+        for _ in 0..3 {
+            let verdict = node.story.step();
+            let check = find(&verdict, "gpu_fault", "2 xid-13").expect("it stands");
+            let times = format!("{} times", round * 512);
+            assert!(check.message.ends_with(&times), "{} in {round}", check.message);
+            node.restart();
+        }
+        let json = serde_json::to_string(&node.story.memory).expect("serialises");
+        assert!(json.len() < 64 << 10, "{} bytes", json.len());
+    }
+    // Nor is what was said long before them counted once more.
+    let verdict = node.story.step();
+    let check = find(&verdict, "gpu_fault", "2 xid-13").expect("it stands");
+    assert!(check.message.ends_with("2048 times"), "{}", check.message);
+}
+
+#[test]
+fn each_new_fault_is_told_once_whatever_is_forgotten_meanwhile() {
+    // The first one is remembered, over, for a month; the second comes when that ends.
+    let mut node = Logged::new();
+    node.story.steps(3);
+    node.says("nfs-not-responding", "filer-1");
+    node.story.step();
+    node.story.at = node.story.at.plus(Duration::from_secs(3600));
+    node.story.step();
+    node.story.at = node.story.at.plus(Duration::from_secs(31 * 24 * 3600));
+    node.says("xid-79", "0000:13:00.0");
+    node.story.told();
+    node.story.steps(3);
+    let faults = node.story.told().into_iter().filter(|kind| *kind == EventKind::GpuFault);
+    assert_eq!(faults.count(), 1);
+    // And where more come at once than are remembered, each is told all the same.
+    let mut node = Logged::new();
+    node.story.steps(2);
+    for number in 0..100 {
+        node.says("io-error", &format!("disk{number:03}"));
+    }
+    node.story.steps(3);
+    let told = node.story.events.iter().filter(|(kind, _)| *kind == EventKind::KernelFault);
+    let told: Vec<_> = told.map(|(_, message)| message.clone()).collect();
+    assert_eq!(told.len(), 100);
+    for number in 0..100 {
+        let name = format!("disk{number:03}");
+        assert_eq!(told.iter().filter(|it| it.contains(&name)).count(), 1, "{name}");
+    }
 }
 
 #[test]
@@ -241,7 +461,7 @@ fn any_number_of_faults_is_bounded() {
 fn a_gpu_off_the_bus_is_one_incident_with_its_evidence() {
     let mut node = Logged::new();
     node.story.steps(5);
-    node.says("aer-fatal", "0000:00:01.0");
+    node.says("aer-fatal", "0000:13:00.1");
     node.says("xid-79", "0000:13:00.0");
     node.story.step();
     node.story.node.lose_gpu(3);

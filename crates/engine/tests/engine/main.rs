@@ -2,8 +2,10 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod chains;
 mod expected;
 mod hardware;
+mod incidents;
 mod kernel_faults;
 mod lossy;
 mod node;

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use sickbay_engine::{Assessment, NodeMemory, Policy, assess};
+use sickbay_engine::{Assessment, Cap, NodeMemory, Policy, assess};
 use sickbay_model::catalogue as metric;
-use sickbay_model::{Level, MetricId, ProbeErrorKind, Status, Timestamp, catalogue};
+use sickbay_model::{
+    FaultCode, FaultSighting, KernelLog, Level, LogPosition, MetricId, ProbeErrorKind, Status,
+    Timestamp, catalogue,
+};
 
 use crate::node::{Node, PROBES};
 
@@ -47,6 +50,9 @@ const LESS_IS_WORSE: &[(MetricId, &str)] = &[
     (metric::GPU_NVLINKS_ACTIVE, "0"),
 ];
 
+const FAULTS: &[&str] = &["xid-79", "xid-48", "xid-74", "aer-fatal", "io-error", "hung-task"];
+const DEVICES: &[&str] = &["0000:00:00.0", "0000:01:00.0", "0000:99:00.0", "sda", ""];
+
 /// Something that happens to a node.
 #[derive(Clone, Debug)]
 enum Change {
@@ -59,6 +65,10 @@ enum Change {
     /// A probe says nothing.
     Silence(usize),
     LoseGpu(u32),
+    /// The kernel reports a fault: which, and of which device.
+    Says(usize, usize),
+    /// The kernel's log can no longer be read.
+    LoseLog,
     Job(bool),
     /// All is well again.
     Heal,
@@ -71,6 +81,8 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
         1 => any::<usize>().prop_map(Change::Fail),
         1 => any::<usize>().prop_map(Change::Silence),
         1 => (0..2_u32).prop_map(Change::LoseGpu),
+        3 => (0..FAULTS.len(), 0..DEVICES.len()).prop_map(|(code, of)| Change::Says(code, of)),
+        1 => Just(Change::LoseLog),
         1 => any::<bool>().prop_map(Change::Job),
         1 => Just(Change::Heal),
     ];
@@ -106,11 +118,30 @@ fn apply(node: &mut Node, change: &Change) {
         Change::LoseGpu(index) => {
             node.lose_gpu(*index);
         }
+        Change::Says(code, device) => say(node, FAULTS[*code], DEVICES[*device]),
+        Change::LoseLog => node.kernel_log = None,
         Change::Job(active) => {
             node.job(*active);
         }
         Change::Heal => *node = Node::well(2),
     }
+}
+
+fn say(node: &mut Node, code: &'static str, device: &str) {
+    let log = node
+        .kernel_log
+        .get_or_insert_with(|| KernelLog { boot_id: "b0".to_owned(), ..KernelLog::default() });
+    let position = LogPosition(log.read_to.0 + 1);
+    log.sightings.push(FaultSighting {
+        code: FaultCode::new(code),
+        device: device.to_owned(),
+        since_boot_ms: 0,
+        at: Timestamp::from_unix_ms(START),
+        position,
+        line: format!("{code} of {device}"),
+        facts: std::collections::BTreeMap::new(),
+    });
+    log.read_to = position;
 }
 
 fn badness(level: Level) -> usize {
@@ -144,6 +175,7 @@ fn check_invariants(verdict: &Assessment) {
     let count = names.len();
     names.dedup();
     assert_eq!(names.len(), count, "every check is answered once");
+    check_incidents(verdict);
     for result in &verdict.checks {
         assert!((0.0..=100.0).contains(&result.points), "{result:?}");
         assert!(result.since <= verdict.at, "{result:?}");
@@ -157,6 +189,27 @@ fn check_invariants(verdict: &Assessment) {
         assert!((sum - gpu.score.uncapped).abs() < 1e-9);
     }
     assert!((0.0..=100.0).contains(&verdict.readiness.pass_rate_percent));
+}
+
+/// Every member is a confirmed problem, which a cap tells, and of one incident; the score is capped
+/// by each of them as if there were none.
+fn check_incidents(verdict: &Assessment) {
+    let mut members = Vec::new();
+    for incident in &verdict.incidents {
+        assert!(incident.since <= verdict.at && !incident.evidence.is_empty(), "{incident:?}");
+        for &place in incident.evidence.iter().chain([&incident.root]) {
+            let check = &verdict.checks[place];
+            assert!(!matches!(check.status, Status::Healthy | Status::Unknown), "{check:?}");
+            let is_its = |cap: &&Cap| cap.check == check.check && cap.instance == check.instance;
+            let cap = verdict.score.caps.iter().find(is_its).expect("it is confirmed");
+            assert!(verdict.score.score.is_none_or(|score| score <= cap.limit), "{cap:?}");
+            members.push(place);
+        }
+    }
+    let count = members.len();
+    members.sort_unstable();
+    members.dedup();
+    assert_eq!(members.len(), count, "{:?}", verdict.incidents);
 }
 
 /// Few cases, so that the edit–test cycle stays short; `PROPTEST_CASES` asks for more.

@@ -37,7 +37,7 @@ function Incident({ incident, checks }) {
   const level = chain[0]?.status ?? "unknown";
   return html`<section class="incident" data-level=${level} aria-label=${`What happened: ${incident.title}`}>
     <h3><${Icon} name=${level} size=${20} /> <span class="incident-title">${incident.title}</span> <span class="muted">for <${For} at=${incident.since} /></span></h3>
-    <ol>${chain.map((check, place) => html`<li key=${`${check.check}|${check.instance}`}><span class="muted">${place === 0 ? "because" : "explains"}</span> <span>${check.message}</span></li>`)}</ol>
+    <ol>${chain.map((check, place) => html`<li key=${`${check.check}|${check.instance}`}><span class="muted">${place === 0 ? "because" : "explains"}</span> <span>${check.message} <span class="muted">for <${For} at=${check.since} /></span></span></li>`)}</ol>
     <p class="advice"><${Icon} name="advice" /><span><span class="sr">What to do: </span><${Prose} text=${incident.advice} /></span></p>
   </section>`;
 }

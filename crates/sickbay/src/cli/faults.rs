@@ -39,7 +39,7 @@ pub(crate) struct FaultsOptions {
 }
 
 pub(crate) fn run(context: &Context, options: &FaultsOptions) -> Outcome {
-    let catalogue = FaultCatalogue::embedded();
+    let catalogue = context.load_config_to_ask().settings.hub.policy.faults.0;
     if let Some(wanted) = &options.code {
         let entry = find(&catalogue, wanted).ok_or_else(|| unknown(&catalogue, wanted))?;
         if options.json {
@@ -126,6 +126,7 @@ fn list(terminal: &Terminal, entries: &[&FaultEntry]) -> String {
 fn effect(entry: &FaultEntry) -> &'static str {
     match entry.status {
         sickbay_model::Status::Healthy => "an event",
+        _ if entry.advisory => "a notice",
         status => status.as_str(),
     }
 }
@@ -191,7 +192,8 @@ pub fn faults_reference() -> String {
     let catalogue: Arc<FaultCatalogue> = FaultCatalogue::embedded();
     let mut text = String::from(
         "# Faults\n\nGenerated from the fault catalogue by `cargo xtask generate`. Public sources \
-         disagree with each other; where they do, the entry says how, and what was chosen.\n\n\
+         disagree with each other; where they do, the entry says how, and what was chosen. An event is \
+         told and no more; a notice is shown as a finding too, and lowers no score.\n\n\
          | code | class | makes it | what |\n|---|---|---|---|\n",
     );
     for entry in &catalogue.entries {

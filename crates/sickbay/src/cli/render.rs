@@ -117,11 +117,13 @@ pub(crate) fn incidents(terminal: &Terminal, detail: &ResourceDetail, now: Times
             table.row(vec![
                 Cell::text(word).paint(Paint::Dim),
                 Cell::text(format::time(check.since, now)),
+                Cell::text(format::age(check.since, now)).paint(Paint::Dim),
                 Cell::text(safe(&check.message)),
             ]);
         }
         table.row(vec![
             Cell::text("do").paint(Paint::Dim),
+            Cell::text(""),
             Cell::text(""),
             Cell::text(safe(&incident.advice)),
         ]);

@@ -391,6 +391,34 @@ impl Gpus {
         }
         text
     }
+
+    /// What `nvidia-smi -q -d TEMPERATURE,ECC` prints: offsets of the margin where the model has one.
+    pub(crate) fn smi_temperatures(&self) -> String {
+        let mut text = "\n==============NVSMI LOG==============\n\n".to_owned();
+        for card in self.cards.iter().filter(|card| card.presence == Presence::There) {
+            let state = self.state(card);
+            let _ = writeln!(text, "GPU {}", state["pci_bus_id"].as_str().unwrap_or_default());
+            let mut line = |name: &str, place: &str| {
+                let value = state.pointer(place).and_then(Value::as_i64);
+                let value = value.map_or("N/A".to_owned(), |value| format!("{value} C"));
+                let _ = writeln!(text, "        {name:<34}: {value}");
+            };
+            line("GPU Current Temp", "/temperature_celsius");
+            line("GPU T.Limit Temp", "/margin_celsius");
+            if state["margin_celsius"].is_null() {
+                line("GPU Shutdown Temp", "/thresholds_celsius/shutdown");
+                line("GPU Slowdown Temp", "/thresholds_celsius/slowdown");
+            } else {
+                line("GPU Shutdown T.Limit Temp", "/fields/193");
+                line("GPU Slowdown T.Limit Temp", "/fields/194");
+            }
+            if let Some(exceeded) = state["sram_threshold_exceeded"].as_bool() {
+                let word = if exceeded { "Yes" } else { "No" };
+                let _ = writeln!(text, "            {:<30}: {word}", "SRAM Threshold Exceeded");
+            }
+        }
+        text
+    }
 }
 
 fn state_of(card: &Card, model: &GpuModel, job: bool) -> Value {

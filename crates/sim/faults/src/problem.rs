@@ -32,7 +32,7 @@ problems! {
     /// The driver lost a GPU: reads over PCI Express return nothing.
     GpuOffBus: ["gpu_missing", "gpu_answers", "gpu_count"] ["xid-79", "nvrm-gpu-lost*", "gpu-off-bus*"];
     /// Memory of a GPU that ECC cannot correct.
-    GpuMemoryUncorrectable: ["gpu_ecc"] ["xid-48", "xid-94", "xid-95", "xid-140", "xid-171", "xid-172", "amdgpu-ras*", "amdgpu-uncorrect*", "amdgpu-ecc*"];
+    GpuMemoryUncorrectable: ["gpu_ecc", "gpu_ecc_sram"] ["xid-48", "xid-94", "xid-95", "xid-140", "xid-171", "xid-172", "amdgpu-ras*", "amdgpu-uncorrect*", "amdgpu-ecc*"];
     /// Memory of a GPU that ECC corrects more and more often.
     GpuMemoryCorrected: ["gpu_ecc_corrected"] ["xid-92"];
     /// A bad row of a GPU's memory waits for a reset.
@@ -193,12 +193,17 @@ pub(crate) fn is_of_device(finding: &CheckResult, names: &[String]) -> bool {
     })
 }
 
-/// Whether a finding is explained by another one of the assessment, as part of an incident.
+/// The finding that explains this one, as the root of an incident.
 #[must_use]
-pub(crate) fn is_explained(assessment: &Assessment, finding: &CheckResult) -> bool {
+pub(crate) fn root_of<'a>(
+    assessment: &'a Assessment,
+    finding: &CheckResult,
+) -> Option<&'a CheckResult> {
     let is_finding = |place: &usize| {
         let check = assessment.checks.get(*place);
         check.is_some_and(|it| it.check == finding.check && it.instance == finding.instance)
     };
-    assessment.incidents.iter().any(|incident| incident.evidence.iter().any(is_finding))
+    let mut incidents = assessment.incidents.iter();
+    let incident = incidents.find(|incident| incident.evidence.iter().any(is_finding))?;
+    assessment.checks.get(incident.root)
 }

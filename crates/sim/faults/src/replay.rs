@@ -12,7 +12,7 @@ use sickbay_model::{CheckResult, Resource, ResourceId, Status};
 
 use crate::local::{Library, Local};
 use crate::machine::Machine;
-use crate::problem::{Problem, is_explained, is_of_device};
+use crate::problem::{Problem, is_of_device, root_of};
 use crate::remote::Remote;
 use crate::scenario::{Form, Scenario, Session, Truth};
 use crate::template::Templates;
@@ -203,10 +203,13 @@ impl<'a> Judge<'a> {
                     format!("{what} {} at {now} s: {}", finding.status, finding.message),
                 );
             }
+            self.note_found(now, finding);
             if self.is_true(machine, now, finding) || finding.status == Status::Unknown {
                 continue;
             }
-            if is_explained(assessment, finding) {
+            // What a false finding explains is false, too.
+            let root = root_of(assessment, finding);
+            if root.is_some_and(|root| self.is_true(machine, now, root)) {
                 self.explained.insert(what, ());
             } else if !self.false_alarms.contains_key(&what) {
                 let message = format!("{}: {}", finding.status, finding.message);
@@ -215,29 +218,27 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Whether it is so; notes what is found by it.
-    fn is_true(&mut self, machine: &Machine, now: i64, finding: &CheckResult) -> bool {
-        let mut is_true = false;
+    /// Notes which problems are found by it.
+    fn note_found(&mut self, now: i64, finding: &CheckResult) {
         let truths = self.scenario.told.truth.iter().zip(&self.names).zip(&mut self.found);
         for ((truth, names), found) in truths {
-            let silent = matches!(truth.problem, Problem::TelemetryLost | Problem::Unreachable);
-            let counts = finding.status != Status::Unknown || silent;
-            if !counts
-                || !is_now(truth, now)
-                || !truth.problem.is_named_by(finding)
-                || !is_of_device(finding, names)
-            {
+            if !is_named(truth, names, now, finding) || found.is_some() {
                 continue;
             }
-            is_true = true;
-            let bad_enough = finding.status.severity() >= truth.at_least.severity() || silent;
+            let bad_enough =
+                finding.status.severity() >= truth.at_least.severity() || is_silent(truth);
             let still =
                 truth.until.is_none_or(|until| now <= until.saturating_add_unsigned(truth.within));
-            if found.is_none() && bad_enough && still {
+            if bad_enough && still {
                 *found = Some(now.abs_diff(truth.from.min(now)));
             }
         }
-        is_true
+    }
+
+    /// Whether it is so.
+    fn is_true(&self, machine: &Machine, now: i64, finding: &CheckResult) -> bool {
+        let mut truths = self.scenario.told.truth.iter().zip(&self.names);
+        truths.any(|(truth, names)| is_named(truth, names, now, finding))
             || self.scenario.told.also.iter().any(|also| {
                 also.problem.is_named_by(finding)
                     && is_of_device(finding, &machine.names_of(&also.device))
@@ -268,7 +269,43 @@ impl<'a> Judge<'a> {
     }
 }
 
+/// Whether a finding names a truth that holds now, of its device.
+fn is_named(truth: &Truth, names: &[String], now: i64, finding: &CheckResult) -> bool {
+    (finding.status != Status::Unknown || is_silent(truth))
+        && is_now(truth, now)
+        && truth.problem.is_named_by(finding)
+        && is_of_device(finding, names)
+}
+
+/// Whether the problem is that nothing is heard.
+fn is_silent(truth: &Truth) -> bool {
+    matches!(truth.problem, Problem::TelemetryLost | Problem::Unreachable)
+}
+
 /// Whether a truth holds now, or so lately that it may still be named.
 fn is_now(truth: &Truth, now: i64) -> bool {
     now >= truth.from && truth.until.is_none_or(|until| now <= until.saturating_add(AFTERWARDS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_false_finding_explains_is_a_false_alarm_too() {
+        let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../fixtures/faults");
+        let corpus = std::path::Path::new(corpus);
+        let names = ["gpu-bus/xid-79-h100-lost".to_owned()];
+        let mut scenarios = Scenario::load_all(corpus, &names).expect("a story");
+        let mut scenario = scenarios.pop().expect("one story");
+        // What is told of the machine is that it is well.
+        scenario.told.truth.clear();
+        scenario.told.also.clear();
+        let templates = Templates::load(corpus).expect("machines");
+        let mut replay = Replayer::new(templates).expect("a replay");
+        let outcome = replay.run(&scenario, Form::Ssh).expect("it runs");
+        replay.end();
+        assert_eq!(outcome.explained, 0, "{outcome:?}");
+        assert!(outcome.false_alarms.len() > 1, "{outcome:?}");
+    }
 }

@@ -93,7 +93,7 @@ pub fn document(tallies: &Tallies, outcomes: &[Outcome]) -> String {
          Where GPUs are NVIDIA's, the local form asks the fake NVML library by its C interface, and the SSH form reads\n\
          what `nvidia-smi` would print.\n\n\
          The goal is {LEAST_OVERALL} overall and {LEAST_OF_CLASS} in each class, in precision and recall; `cargo xtask faults` \
-         fails below it. CI fails where less is reached than was reached before.\n\n\
+         and CI fail below it, and where less is reached than was reached before.\n\n\
          {table}\n\
          ## To stand beside\n\n\
          | | what was measured | numbers |\n|---|---|---|\n\

@@ -29,6 +29,7 @@ fn asked(
         gpus: gpus.as_bytes(),
         apps: apps.map(str::as_bytes),
         remapped_rows: None,
+        temperatures: None,
     };
     let mut sample = Sample::default();
     asked.sample(roots, &answers, &mut sample).map(|()| sample)
@@ -226,7 +227,13 @@ fn a_gpu_that_only_fails_is_lost() {
         "clocks.max.sm",
     ];
     let text = b"0, GPU-0, 00000000:01:00.0, [Unknown Error], [Unknown Error], [Unknown Error], A, B, \xff, 7\n";
-    let answers = Answers { fields: &fields, gpus: text, apps: None, remapped_rows: None };
+    let answers = Answers {
+        fields: &fields,
+        gpus: text,
+        apps: None,
+        remapped_rows: None,
+        temperatures: None,
+    };
     let mut sample = Sample::default();
     NvidiaSmi::default().sample(&machine(1), &answers, &mut sample).unwrap();
     let gpu = &sample.facts.gpus.unwrap()[0];
@@ -250,8 +257,13 @@ fn a_name_may_hold_commas_wherever_it_stands() {
             _ => "00000000:07:00.0",
         });
         let text = cells.join(", ");
-        let answers =
-            Answers { fields: &fields, gpus: text.as_bytes(), apps: None, remapped_rows: None };
+        let answers = Answers {
+            fields: &fields,
+            gpus: text.as_bytes(),
+            apps: None,
+            remapped_rows: None,
+            temperatures: None,
+        };
         let mut sample = Sample::default();
         NvidiaSmi::default().sample(&machine(1), &answers, &mut sample).unwrap();
         let expected = "7 GPU-7 Quadro, new, 7 0000:07:00.0 Answering []\n";
@@ -338,6 +350,10 @@ fn without_the_program_hardware_decides() {
     let mut smi = NvidiaSmi::default();
     asked(&mut smi, &machine(0), &row(0, 1, "1"), None).unwrap();
     assert!(smi.without_program(&machine(0), &mut out).is_err());
+    // Those that answered before are gone, each of them.
+    let sample = asked(&mut smi, &machine(1), "No devices were found\n", None).unwrap();
+    let gone = sample.facts.gpus.unwrap_or_default();
+    assert_eq!((gone.len(), gone[0].condition), (1, GpuCondition::Missing));
     // No devices, of which the bus knows none either.
     let sample = asked(&mut NvidiaSmi::default(), &machine(0), "No devices were found", None);
     assert_eq!(sample.unwrap().facts.gpus, Some(Vec::new()));
@@ -355,5 +371,60 @@ fn answers_that_break_off_or_are_damaged_break_no_promise() {
             damaged[end] = b"\0\n,[]x9\xff-."[end % 10];
             any::any_bytes(&damaged);
         }
+    }
+}
+
+#[test]
+fn what_only_the_long_answer_tells() {
+    let limits = |told: &str| -> Vec<(String, f64)> {
+        let row = row(0, 2, "1") + &row(1, 2, "1");
+        let answers = Answers {
+            fields: &FIELDS,
+            gpus: row.as_bytes(),
+            apps: None,
+            remapped_rows: None,
+            temperatures: Some(told.as_bytes()),
+        };
+        let mut out = Sample::default();
+        NvidiaSmi::default().sample(&machine(2), &answers, &mut out).unwrap();
+        let limits = out.readings.iter().filter(|it| {
+            [
+                catalogue::GPU_TEMPERATURE_SLOWDOWN,
+                catalogue::GPU_TEMPERATURE_SHUTDOWN,
+                catalogue::GPU_TEMPERATURE_MARGIN_SLOWDOWN,
+                catalogue::GPU_ECC_SRAM_EXCEEDED,
+            ]
+            .contains(&it.metric)
+        });
+        limits.map(|it| (it.instance.to_string(), it.value)).collect()
+    };
+    let of =
+        |index: u32, lines: &str| format!("GPU 00000000:0{index}:00.0\n    Temperature\n{lines}");
+    for (told, expected) in [
+        (String::new(), vec![]),
+        ("No devices were found\n".to_owned(), vec![]),
+        // Without a heading it is not known of which.
+        ("        GPU Slowdown Temp : 89 C\n".to_owned(), vec![]),
+        (
+            of(1, "  GPU Slowdown Temp   : 89 C\r\n GPU Shutdown Temp : 92 C\n"),
+            vec![("1", 89.0), ("1", 92.0)],
+        ),
+        (of(0, "  GPU Slowdown T.Limit Temp : -2 C\n"), vec![("0", -2.0)]),
+        (
+            of(
+                0,
+                "  GPU Slowdown Temp : N/A\n  GPU Shutdown Temp : 90\n  Memory Current Temp : 40 C",
+            ),
+            vec![],
+        ),
+        (of(0, "GPU Slowdown Temp : 89 C\nGPU Slowdown Temp : 88 C\n"), vec![("0", 89.0)]),
+        (of(1, "            SRAM Threshold Exceeded       : Yes\n"), vec![("1", 1.0)]),
+        (of(1, "            SRAM Threshold Exceeded       : No\n"), vec![("1", 0.0)]),
+        (of(1, "            SRAM Threshold Exceeded       : N/A\n"), vec![]),
+        (of(7, "GPU Slowdown Temp : 89 C\n"), vec![]),
+        (of(0, "GPU Slowdown Temp : inf C\nGPU Shutdown Temp : nan C\n"), vec![]),
+    ] {
+        let expected: Vec<_> = expected.iter().map(|(gpu, it)| ((*gpu).to_owned(), *it)).collect();
+        assert_eq!(limits(&told), expected, "{told}");
     }
 }

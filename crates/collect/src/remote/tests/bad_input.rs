@@ -1,6 +1,6 @@
 //! Nodes in trouble, nodes that lie, nodes that are none: one clear state each.
 
-use sickbay_model::{GpuCondition, ProbeErrorKind, probe};
+use sickbay_model::{GpuCondition, ProbeErrorKind, catalogue, probe};
 
 use super::*;
 use crate::local::recorded::copy;
@@ -96,6 +96,30 @@ fn nvidia_smi_in_every_state() {
             }
             (outcome, expected) => panic!("{state}: {outcome:?}, not {expected:?}"),
         }
+    }
+}
+
+#[test]
+fn limits_of_temperature_are_asked_for_beside_the_rest() {
+    let file = |name| recorded("a100x4", name);
+    let well = |temperatures: &str| {
+        format!(
+            "case $* in --help*) cat {} ;; --query-gpu*) cat {} ;; --query-c*) cat {} ;; \
+             '-q -d TEMPERATURE,ECC') {temperatures} ;; esac",
+            file("help.txt"),
+            file("gpus.txt"),
+            file("apps.txt")
+        )
+    };
+    let told = format!("cat {}", file("temperatures.txt"));
+    for (answer, expected) in
+        [(told.as_str(), Some(89.0)), ("exit 1", None), ("exec sleep 1000", None)]
+    {
+        let (observation, _) = with_nvidia_smi(&well(answer));
+        assert_eq!(*outcome(&observation, &probe::NVIDIA), ProbeOutcome::Answered, "{answer}");
+        assert_eq!(observation.inventory.gpus.len(), 4, "{answer}");
+        let limit = observation.frame.get_instance(catalogue::GPU_TEMPERATURE_SLOWDOWN, "2");
+        assert_eq!(limit, expected, "{answer}");
     }
 }
 

@@ -116,7 +116,7 @@ impl Shell {
             }
             "nvidia" => {
                 let word = words.next().unwrap_or_default();
-                nvidia(tree, machine, word, words.next() == Some("rows"), &mut answer);
+                nvidia(tree, machine, word, &words.collect::<Vec<_>>(), &mut answer);
             }
             "mounts" => mounts(tree, words.next().unwrap_or_default(), &mut answer),
             other => bail!("there is no lane {other:?}"),
@@ -364,7 +364,7 @@ fn amd(tree: &Tree, answer: &mut Answer<'_>) {
     answer.heads(tree, "files", paths);
 }
 
-fn nvidia(tree: &Tree, machine: &Machine, word: &str, rows: bool, answer: &mut Answer<'_>) {
+fn nvidia(tree: &Tree, machine: &Machine, word: &str, more: &[&str], answer: &mut Answer<'_>) {
     hardware(tree, answer);
     let Some(gpus) = &machine.gpus else {
         answer.section("absent");
@@ -386,8 +386,14 @@ fn nvidia(tree: &Tree, machine: &Machine, word: &str, rows: bool, answer: &mut A
         say("help", gpus.smi_answers().then(|| (gpus.smi_help(), 0)));
         return;
     }
-    if say("query", gpus.smi_rows(word)) && say("apps", Some((gpus.smi_apps(), 0))) && rows {
-        say("rows", Some((gpus.smi_remapped(), 0)));
+    if say("query", gpus.smi_rows(word)) && say("apps", Some((gpus.smi_apps(), 0))) {
+        for what in more {
+            let text = match *what {
+                "rows" => gpus.smi_remapped(),
+                _ => gpus.smi_temperatures(),
+            };
+            say(what, Some((text, 0)));
+        }
     }
 }
 
