@@ -25,7 +25,7 @@ use sickbay_alert::Notice;
 use sickbay_runtime::{Clock, OneShot};
 
 use crate::payload::{self, Part};
-use crate::receiver::{Header, Kind, Method, Receiver, Webhook, WebhookFormat};
+use crate::receiver::{Exec, Header, Kind, Method, Receiver, Webhook, WebhookFormat};
 use crate::sign::signature;
 use crate::{Endpoint, Origin, SecretError};
 
@@ -70,7 +70,8 @@ impl From<SecretError> for Outcome {
     }
 }
 
-/// How far the delivery of one notice is: some receivers take an alert a request.
+/// How far the delivery of one notice to one receiver is: some take an alert a request. Worth nothing
+/// for another receiver, and so to be forgotten when the receiver becomes another.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// The requests that arrived, by their place.
@@ -100,8 +101,8 @@ pub struct Sender {
     origin: Origin,
     clock: Clock,
     http: http::Clients,
-    /// Programs that were run, so that one that hangs in the kernel is not started once more.
-    programs: Mutex<HashMap<Arc<str>, OneShot>>,
+    /// Programs that hang in the kernel, so that they are not started once more.
+    stuck: Mutex<HashMap<Exec, OneShot>>,
 }
 
 /// Why there can be no sender.
@@ -151,7 +152,7 @@ impl Sender {
     /// If a certificate is none, or the system cannot give what a client needs.
     pub fn new(origin: Origin, clock: Clock, roots: &[Vec<u8>]) -> Result<Self, SenderError> {
         let http = http::Clients::new(roots)?;
-        Ok(Self { origin, clock, http, programs: Mutex::default() })
+        Ok(Self { origin, clock, http, stuck: Mutex::default() })
     }
 
     /// Sends a notice, or what of it was not sent yet.
@@ -163,7 +164,7 @@ impl Sender {
     ) -> Outcome {
         let Some(notice) = wanted(receiver, notice) else { return Outcome::Done };
         match &receiver.kind {
-            Kind::Exec(exec) => self.run(&receiver.name, exec, &notice).await,
+            Kind::Exec(exec) => self.run(exec, &notice).await,
             Kind::File(file) => self.append(file, &notice).await,
             Kind::Syslog(syslog) => self.log(syslog, &notice).await,
             kind => match self.call(kind, &notice).await {

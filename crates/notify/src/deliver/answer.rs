@@ -22,7 +22,8 @@ pub(super) fn judge(status: StatusCode, headers: &HeaderMap, said: &str, now_ms:
     let why = why(status, said);
     match status.as_u16() {
         408 | 425 | 429 | 500..=599 => {
-            Answer::Failed(Outcome::Retry { after: retry_after(headers, now_ms), why })
+            let after = retry_after(headers, now_ms).or_else(|| retry_after_in_body(said));
+            Answer::Failed(Outcome::Retry { after, why })
         }
         // The body's fault, not the address's or the key's.
         400 | 413 | 422 => Answer::PartRefused(why),
@@ -56,6 +57,13 @@ fn retry_after(headers: &HeaderMap, now_ms: i64) -> Option<Duration> {
     Some(wait.min(LONGEST_WAIT))
 }
 
+/// Telegram says it only in its answer: `{"parameters": {"retry_after": 5}}`.
+fn retry_after_in_body(said: &str) -> Option<Duration> {
+    let answer: serde_json::Value = serde_json::from_str(said).ok()?;
+    let seconds = answer.pointer("/parameters/retry_after")?.as_u64()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +88,14 @@ mod tests {
             assert_eq!(retry_after(&headers, now).map(|it| it.as_secs()), seconds, "{text}");
         }
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
+        for (said, seconds) in [
+            (r#"{"ok": false, "parameters": {"retry_after": 35}}"#, Some(35)),
+            (r#"{"parameters": {"retry_after": 99999}}"#, Some(3600)),
+            (r#"{"parameters": {"retry_after": "x"}}"#, None),
+            ("later", None),
+        ] {
+            assert_eq!(retry_after_in_body(said).map(|it| it.as_secs()), seconds, "{said}");
+        }
     }
 
     #[test]

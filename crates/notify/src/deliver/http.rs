@@ -174,11 +174,13 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
 }
 
 /// The shortest words that are worth hiding, in bytes: shorter ones are in every text.
-const MIN_HIDDEN: usize = 6;
+const MIN_HIDDEN: usize = 8;
 
 /// What must not be told: keys, and what of the address is one with many services.
 fn secrets(call: &Call<'_>, url: &Url) -> Vec<String> {
-    let mut all: Vec<String> = call.secrets.iter().map(|secret| secret.to_string()).collect();
+    // With `Bearer KEY` the key alone.
+    let keys = call.secrets.iter().flat_map(|secret| secret.split_whitespace());
+    let mut all: Vec<String> = keys.map(str::to_owned).collect();
     all.extend(url.password().map(str::to_owned));
     all.extend(url.path_segments().into_iter().flatten().map(str::to_owned));
     all.extend(url.query_pairs().map(|(_, value)| value.into_owned()));

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
 use sickbay_alert::Notice;
 use sickbay_runtime::{CallError, ChildCommand, ChildLimits, OneShot, ProgramOutput};
@@ -18,24 +18,22 @@ use crate::receiver::{Exec, File, Syslog, SyslogTarget};
 
 impl Sender {
     /// Runs a program with the notice on its stdin.
-    pub(super) async fn run(&self, name: &Arc<str>, exec: &Exec, notice: &Notice) -> Outcome {
+    pub(super) async fn run(&self, exec: &Exec, notice: &Notice) -> Outcome {
         let input = payload::webhook::part(&self.origin, notice).body;
-        // Taken out while it runs: another delivery to the same receiver runs beside it.
-        let mut program = self.take_program(name).unwrap_or_else(|| one_shot(exec));
+        let mut program = self.take_stuck(exec).unwrap_or_else(|| one_shot(exec));
         let ended = program.run_with(input.as_bytes(), TIMEOUT).await;
         if program.stuck_pid().is_some() {
-            self.keep_program(name, program);
+            self.keep_stuck(exec, program);
         }
         judge(ended)
     }
 
-    fn take_program(&self, name: &str) -> Option<OneShot> {
-        self.programs.lock().unwrap_or_else(PoisonError::into_inner).remove(name)
+    fn take_stuck(&self, exec: &Exec) -> Option<OneShot> {
+        self.stuck.lock().unwrap_or_else(PoisonError::into_inner).remove(exec)
     }
 
-    fn keep_program(&self, name: &Arc<str>, program: OneShot) {
-        let mut programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
-        programs.insert(Arc::clone(name), program);
+    fn keep_stuck(&self, exec: &Exec, program: OneShot) {
+        self.stuck.lock().unwrap_or_else(PoisonError::into_inner).insert(exec.clone(), program);
     }
 
     /// Appends the notice to a file.

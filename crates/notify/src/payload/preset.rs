@@ -13,10 +13,10 @@ use crate::template::{Field, Template};
 pub fn part(origin: &Origin, notice: &Notice, preset: &Preset) -> Part {
     let words = Words::new(origin, notice);
     match preset {
-        Preset::Discord => Part::json(&discord(notice, &words)),
+        Preset::Discord => Part::json(&discord(notice, &words.escaped(discord_text))),
         Preset::Telegram { chat_id } => Part::json(&telegram(&words, chat_id)),
         Preset::Ntfy { topic } => Part::json(&ntfy(notice, &words, topic)),
-        Preset::Teams => Part::json(&teams(&words)),
+        Preset::Teams => Part::json(&teams(&words.escaped(teams_text))),
         Preset::Custom(template) => custom(origin, notice, &words, template),
     }
 }
@@ -41,6 +41,23 @@ fn discord(notice: &Notice, words: &Words) -> Value {
             "timestamp": notice.at,
         }],
     })
+}
+
+/// Nothing in it is markup, a mention or a link of another name.
+fn discord_text(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if "\\*_~`|<>[]#".contains(letter) {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+    }
+    escaped
+}
+
+/// No link of another name.
+fn teams_text(text: &str) -> String {
+    text.replace("](", "] (")
 }
 
 /// Limit: 4096 characters. Without `parse_mode` nothing in it is markup.
@@ -149,9 +166,9 @@ mod tests {
               "embeds": [
                 {
                   "color": 14300723,
-                  "description": "CRITICAL node/gpu-07 (GPU 3): GPU 3 has 2 uncorrectable memory errors\nSince 2026-11-21 09:18:00 UTC (12 min)\nWhy: ecc_uncorrected is 2, at most 0 is well\nWhy: XID 48 & <63>\nWhat to do: Drain the node and reset the GPU.\n\nRESOLVED node/gpu-09 (GPU 3): GPU 3 has 2 uncorrectable memory errors\nOver at 2026-11-21 09:28:00 UTC after 10 min\nEnded because: the node was removed\n\n3 more of the same fire and were told before.\nhttps://sickbay.example.org",
+                  "description": "CRITICAL node/gpu-07 (GPU 3): GPU 3 has 2 uncorrectable memory errors\nSince 2026-11-21 09:18:00 UTC (12 min)\nWhy: ecc\\_uncorrected is 2, at most 0 is well\nWhy: XID 48 & \\<63\\>\nWhat to do: Drain the node and reset the GPU.\n\nRESOLVED node/gpu-09 (GPU 3): GPU 3 has 2 uncorrectable memory errors\nOver at 2026-11-21 09:28:00 UTC after 10 min\nEnded because: the node was removed\n\n3 more of the same fire and were told before.\nhttps://sickbay.example.org",
                   "timestamp": "2026-11-21T09:30:00.000Z",
-                  "title": "CRITICAL: 1 alert fires, 1 is over: rule gpu_ecc",
+                  "title": "CRITICAL: 1 alert fires, 1 is over: rule gpu\\_ecc",
                   "url": "https://sickbay.example.org"
                 }
               ],
@@ -209,6 +226,13 @@ mod tests {
               "t": "CRITICAL: 1 alert fires, 1 is over: rule gpu_ecc"
             }
         "#]].assert_eq(&shown.collect::<String>());
+    }
+
+    #[test]
+    fn what_machines_say_is_no_markup() {
+        let text = "[here](http://evil) @everyone <@1> **x** a_b";
+        assert_eq!(discord_text(text), r"\[here\](http://evil) @everyone \<@1\> \*\*x\*\* a\_b");
+        assert_eq!(teams_text(text), "[here] (http://evil) @everyone <@1> **x** a_b");
     }
 
     #[test]

@@ -70,6 +70,19 @@ impl Words {
         }
     }
 
+    /// The same with all that comes from machines passed through this.
+    #[must_use]
+    pub fn escaped(mut self, escape: impl Fn(&str) -> String) -> Self {
+        self.title = escape(&self.title);
+        for entry in &mut self.entries {
+            entry.head = escape(&entry.head);
+            for line in &mut entry.lines {
+                *line = escape(line);
+            }
+        }
+        self
+    }
+
     /// All of it without the title, within a number of bytes.
     #[must_use]
     pub fn text(&self, limit: usize) -> String {
@@ -315,6 +328,17 @@ mod tests {
         for limit in [300, 2000, 9000] {
             let text = words.text(limit);
             assert!(text.len() <= limit && text.contains(" more alerts for which"), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_cut_fits(text in "\\PC{0,80}|(🔥|ä|x|\n){0,80}", limit in 3_usize..100) {
+            proptest::prop_assert!(cut(&text, limit).len() <= limit);
+            proptest::prop_assert!(!line(&text).contains(char::is_control));
+            let (kept, left_out) = fit(vec![text; 9], LEFT_OUT + limit, 2, 5);
+            let used: usize = kept.iter().map(|it| it.len() + 2).sum();
+            proptest::prop_assert!(used <= limit + 2 && left_out.is_some() && !kept.is_empty());
         }
     }
 

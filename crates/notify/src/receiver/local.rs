@@ -16,7 +16,7 @@ fn absolute(path: &Path) -> Result<PathBuf, ReceiverMistake> {
 }
 
 /// A program that gets a notice as JSON on its stdin. Started as it is, without a shell.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Exec {
     program: PathBuf,
     args: Vec<String>,

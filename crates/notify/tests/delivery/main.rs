@@ -294,7 +294,8 @@ async fn services_are_asked_where_they_listen() {
 #[tokio::test]
 async fn no_secret_is_told() {
     let token = "123456:telegram-token";
-    let act = says("404 Not Found", &format!("no such bot: bot{token}, Bearer of-bad-news"));
+    let act =
+        says("404 Not Found", &format!("no such bot: bot{token}, Bearer of-bad-news, of-bad-news"));
     let server = Server::start(vec![act]);
     let header = Header::new("authorization", secret("Bearer of-bad-news")).expect("header");
     let kind = |address| {
@@ -306,7 +307,7 @@ async fn no_secret_is_told() {
         })
     };
     let told = deliver(kind(server.address)).await;
-    assert_eq!(told, refused("it answers 404 Not Found: no such bot: ***, ***"));
+    assert_eq!(told, refused("it answers 404 Not Found: no such bot: ***, Bearer ***, ***"));
     for outcome in [deliver(kind(nobody())).await, told] {
         assert!(!format!("{outcome:?}").contains("token"), "{outcome:?}");
     }
