@@ -43,7 +43,7 @@ impl Origin {
     /// Where people find an alert.
     #[must_use]
     pub fn alert_url(&self, id: &AlertId) -> Option<String> {
-        self.url.as_ref().map(|url| format!("{url}/alerts/{id}"))
+        self.url.as_ref().map(|url| format!("{url}/#/alerts/{id}"))
     }
 
     /// The name of a notice to one receiver, the same at each try, and at no other hub.

@@ -61,7 +61,7 @@ mod tests {
                   "title": "node/gpu-08 (GPU 3): gpu_ecc"
                 },
                 "endsAt": "2026-11-21T10:30:00.000Z",
-                "generatorURL": "https://sickbay.example.org/alerts/d3f7150b36d0857d-1a1fd65f540",
+                "generatorURL": "https://sickbay.example.org/#/alerts/d3f7150b36d0857d-1a1fd65f540",
                 "labels": {
                   "alertname": "gpu_ecc",
                   "instance": "GPU 3",
@@ -82,7 +82,7 @@ mod tests {
                   "title": "node/gpu-09 (GPU 3): gpu_ecc"
                 },
                 "endsAt": "2026-11-21T09:28:00.000Z",
-                "generatorURL": "https://sickbay.example.org/alerts/bf5d267f65c7bc9c-1a1fd65f540",
+                "generatorURL": "https://sickbay.example.org/#/alerts/bf5d267f65c7bc9c-1a1fd65f540",
                 "labels": {
                   "alertname": "gpu_ecc",
                   "instance": "GPU 3",

@@ -84,7 +84,7 @@ mod tests {
         expect![[r#"
              {
               "alias": "3513e5c7e15751e2-1a1fd65f540",
-              "description": "CRITICAL node/gpu-07 (GPU 3): GPU 3 has 2 uncorrectable memory errors\nSince 2026-11-21 09:18:00 UTC (12 min)\nWhy: ecc_uncorrected is 2, at most 0 is well\nWhy: XID 48 & <63>\nWhat to do: Drain the node and reset the GPU.\n\nhttps://sickbay.example.org/alerts/3513e5c7e15751e2-1a1fd65f540",
+              "description": "CRITICAL node/gpu-07 (GPU 3): GPU 3 has 2 uncorrectable memory errors\nSince 2026-11-21 09:18:00 UTC (12 min)\nWhy: ecc_uncorrected is 2, at most 0 is well\nWhy: XID 48 & <63>\nWhat to do: Drain the node and reset the GPU.\n\nhttps://sickbay.example.org/#/alerts/3513e5c7e15751e2-1a1fd65f540",
               "details": {
                 "node": "gpu-07",
                 "rack": "r7",

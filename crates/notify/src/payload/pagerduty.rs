@@ -77,12 +77,12 @@ mod tests {
         expect![[r#"
             {
               "client": "Sickbay",
-              "client_url": "https://sickbay.example.org/alerts/3513e5c7e15751e2-1a1fd65f540",
+              "client_url": "https://sickbay.example.org/#/alerts/3513e5c7e15751e2-1a1fd65f540",
               "dedup_key": "3513e5c7e15751e2-1a1fd65f540",
               "event_action": "trigger",
               "links": [
                 {
-                  "href": "https://sickbay.example.org/alerts/3513e5c7e15751e2-1a1fd65f540",
+                  "href": "https://sickbay.example.org/#/alerts/3513e5c7e15751e2-1a1fd65f540",
                   "text": "The alert in Sickbay"
                 }
               ],

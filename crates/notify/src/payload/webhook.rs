@@ -165,7 +165,7 @@ mod tests {
                   },
                   "endsAt": "0001-01-01T00:00:00Z",
                   "fingerprint": "3513e5c7e15751e2",
-                  "generatorURL": "https://sickbay.example.org/alerts/3513e5c7e15751e2-1a1fd65f540",
+                  "generatorURL": "https://sickbay.example.org/#/alerts/3513e5c7e15751e2-1a1fd65f540",
                   "labels": {
                     "alertname": "gpu_ecc",
                     "instance": "GPU 3",
@@ -187,7 +187,7 @@ mod tests {
                   },
                   "endsAt": "0001-01-01T00:00:00Z",
                   "fingerprint": "d3f7150b36d0857d",
-                  "generatorURL": "https://sickbay.example.org/alerts/d3f7150b36d0857d-1a1fd65f540",
+                  "generatorURL": "https://sickbay.example.org/#/alerts/d3f7150b36d0857d-1a1fd65f540",
                   "labels": {
                     "alertname": "gpu_ecc",
                     "instance": "GPU 3",
@@ -210,7 +210,7 @@ mod tests {
                   },
                   "endsAt": "2026-11-21T09:28:00.000Z",
                   "fingerprint": "bf5d267f65c7bc9c",
-                  "generatorURL": "https://sickbay.example.org/alerts/bf5d267f65c7bc9c-1a1fd65f540",
+                  "generatorURL": "https://sickbay.example.org/#/alerts/bf5d267f65c7bc9c-1a1fd65f540",
                   "labels": {
                     "alertname": "gpu_ecc",
                     "instance": "GPU 3",

@@ -314,7 +314,7 @@ mod tests {
         let words = Words::new(&sample::origin(), &notice);
         expect!["WARNING: node/gpu-08 (GPU 3): GPU 3 has 2 uncorrectable memory errors"]
             .assert_eq(&words.title);
-        expect!["https://sickbay.example.org/alerts/d3f7150b36d0857d-1a1fd65f540"]
+        expect!["https://sickbay.example.org/#/alerts/d3f7150b36d0857d-1a1fd65f540"]
             .assert_eq(words.url.as_deref().unwrap_or_default());
         let mut notice = sample::notice();
         notice.firing.clear();
