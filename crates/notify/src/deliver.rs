@@ -6,11 +6,13 @@
 //!
 //! A notice that arrived is sent again if that was not heard of (the answer was lost, the hub was killed).
 //! So every name in it is the same at each try: a webhook's id, the `dedup_key` of PagerDuty, the alias of
-//! Opsgenie, the labels of Alertmanager. Slack and its like show it twice.
+//! Opsgenie, the labels of Alertmanager, an email's `Message-ID`. Slack and its like show it twice.
 
 mod http;
 
 mod answer;
+
+mod mail;
 
 mod local;
 
@@ -101,6 +103,8 @@ pub struct Sender {
     origin: Origin,
     clock: Clock,
     http: http::Clients,
+    /// Certificates in PEM that are trusted beside the system's.
+    roots: Vec<Vec<u8>>,
     /// Programs that hang in the kernel, so that they are not started once more.
     stuck: Mutex<HashMap<Exec, OneShot>>,
 }
@@ -152,7 +156,7 @@ impl Sender {
     /// If a certificate is none, or the system cannot give what a client needs.
     pub fn new(origin: Origin, clock: Clock, roots: &[Vec<u8>]) -> Result<Self, SenderError> {
         let http = http::Clients::new(roots)?;
-        Ok(Self { origin, clock, http, stuck: Mutex::default() })
+        Ok(Self { origin, clock, http, roots: roots.to_vec(), stuck: Mutex::default() })
     }
 
     /// Sends a notice, or what of it was not sent yet.
@@ -164,6 +168,7 @@ impl Sender {
     ) -> Outcome {
         let Some(notice) = wanted(receiver, notice) else { return Outcome::Done };
         match &receiver.kind {
+            Kind::Email(email) => self.mail(email, &notice, progress).await,
             Kind::Exec(exec) => self.run(exec, &notice).await,
             Kind::File(file) => self.append(file, &notice).await,
             Kind::Syslog(syslog) => self.log(syslog, &notice).await,
@@ -202,7 +207,7 @@ impl Sender {
                 let call = Call { method: it.method, ..Call::new(&it.endpoint, parts) };
                 call.with(&it.headers).await?
             }
-            Kind::Exec(_) | Kind::File(_) | Kind::Syslog(_) => {
+            Kind::Email(_) | Kind::Exec(_) | Kind::File(_) | Kind::Syslog(_) => {
                 return Err(Outcome::refused("this is not sent over HTTP"));
             }
         })

@@ -19,6 +19,8 @@ pub mod opsgenie;
 
 pub mod preset;
 
+pub mod email;
+
 pub mod syslog;
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! Who can be told, and how: definitions that are valid by construction.
 //!
 //! A new kind of receiver is a variant of [`Kind`] here, a body in `payload`, and an arm in `deliver`.
-//! Email is not among them.
 
 mod service;
 pub use service::{Alertmanager, Opsgenie, OpsgenieService, PagerDuty};
 
 mod web;
 pub use web::{Header, Http, Method, Preset, SigningSecret, Webhook, WebhookFormat};
+
+mod mail;
+pub use mail::{Email, Login, Security};
 
 mod local;
 pub use local::{Exec, File, Syslog, SyslogTarget};
@@ -45,6 +47,8 @@ pub enum Kind {
     Opsgenie(Opsgenie),
     /// Some other service over HTTP.
     Http(Http),
+    /// People, by email.
+    Email(Email),
     /// A program on this machine.
     Exec(Exec),
     /// A file on this machine, a line a notice.
@@ -82,6 +86,15 @@ pub enum ReceiverMistake {
     /// More than any program takes.
     #[error("more than {} arguments", Exec::MAX_ARGS)]
     TooManyArgs,
+    /// No address of a mailbox.
+    #[error("`{0}` is no mailbox: write NAME@HOST or \"Name <NAME@HOST>\"")]
+    Mailbox(String),
+    /// Nobody, or too many to be told.
+    #[error("an email goes to 1 to {} mailboxes", Email::MAX_TO)]
+    Recipients,
+    /// A password that everybody on the way could read.
+    #[error("a password is only sent over a secure connection: `tls` or `starttls`")]
+    PlainPassword,
     /// There is no such facility.
     #[error("{0} is no facility of syslog: 0 to 23")]
     Facility(u8),

@@ -126,7 +126,7 @@ impl Syslog {
     }
 }
 
-fn check_host_port(text: &str, allow_local: bool) -> Result<(), ReceiverMistake> {
+pub(super) fn check_host_port(text: &str, allow_local: bool) -> Result<(), ReceiverMistake> {
     let bad = || ReceiverMistake::HostPort(text.to_owned());
     let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
     if host.is_empty() || !port.parse::<u16>().is_ok_and(|port| port > 0) {

@@ -3,6 +3,7 @@
 
 mod alertmanager;
 mod local;
+mod mail;
 mod server;
 mod tls;
 

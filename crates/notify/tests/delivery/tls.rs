@@ -10,7 +10,7 @@ use crate::server::{Act, Server, status};
 use crate::{AT_MS, deliver, notice, receiver, webhook};
 
 /// A server's configuration, and its certificate in PEM.
-fn self_signed(name: &str) -> (Arc<rustls::ServerConfig>, Vec<u8>) {
+pub(crate) fn self_signed(name: &str) -> (Arc<rustls::ServerConfig>, Vec<u8>) {
     let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).expect("certificate");
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
