@@ -261,6 +261,8 @@ check_kinds! {
     GpuThrottle = "gpu_throttle", Gpu, NVIDIA, Gpu, None;
     /// Memory errors that ECC could not correct since the driver was loaded.
     GpuEcc = "gpu_ecc", Gpu, NVIDIA, Gpu, None;
+    /// Errors of the card's SRAM below its maker's threshold for replacement.
+    GpuEccSram = "gpu_ecc_sram", Gpu, NVIDIA, Gpu, None;
     /// Memory errors that ECC corrects do not come in number.
     GpuEccCorrected = "gpu_ecc_corrected", Gpu, NVIDIA, Gpu, None;
     /// Memory rows that could not be remapped.

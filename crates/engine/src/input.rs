@@ -349,6 +349,7 @@ gpu_metrics! {
     LinksActive = GPU_NVLINKS_ACTIVE;
     RecoveryAction = GPU_RECOVERY_ACTION;
     Processes = GPU_PROCESSES;
+    SramExceeded = GPU_ECC_SRAM_EXCEEDED;
 }
 
 /// The readings of one GPU.

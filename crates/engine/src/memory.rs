@@ -15,7 +15,7 @@ use crate::input::ProbeSlot;
 use crate::judge::Standing;
 use crate::outlier::{Cause, Departure};
 use crate::state::StateMemory;
-use crate::window::MeanWindow;
+use crate::window::{MeanWindow, MinuteMarks};
 
 /// The most checks that are judged on one node; more are counted and reported, not judged.
 pub(crate) const MAX_CHECKS: usize = 4096;
@@ -295,6 +295,9 @@ pub(crate) struct GpuMemory {
     /// Since when it claims to be busy at idle power.
     #[serde(default)]
     pub(crate) hang_since: Option<Timestamp>,
+    /// In which minutes the hardware slowed it down.
+    #[serde(default)]
+    pub(crate) slowed: MinuteMarks,
     /// Since when it is busy over a PCIe link that is slower than it could be.
     #[serde(default)]
     pub(crate) slow_link_since: Option<Timestamp>,

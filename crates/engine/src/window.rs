@@ -78,6 +78,36 @@ impl MeanWindow {
     }
 }
 
+/// In which of the last minutes something was seen: at most 64 of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct MinuteMarks {
+    /// The newest minute, counted from the epoch.
+    newest: i64,
+    /// A bit a minute, the newest lowest.
+    marks: u64,
+}
+
+impl MinuteMarks {
+    /// The most minutes that are remembered.
+    pub(crate) const MOST: u32 = 64;
+
+    /// Whether something is seen at this time. A clock that went back begins anew.
+    pub(crate) fn note(&mut self, at: Timestamp, seen: bool) {
+        let minute = at.as_unix_ms().div_euclid(60_000);
+        let passed = u32::try_from(minute.saturating_sub(self.newest));
+        self.marks = passed.ok().and_then(|passed| self.marks.checked_shl(passed)).unwrap_or(0);
+        self.newest = minute;
+        self.marks |= u64::from(seen);
+    }
+
+    /// In how many of the last so many minutes it was seen, this one included.
+    pub(crate) fn count(&self, minutes: u32) -> u32 {
+        let beyond = Self::MOST.saturating_sub(minutes);
+        self.marks.checked_shl(beyond).unwrap_or(0).count_ones()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +122,32 @@ mod tests {
         let mean = window.mean(WINDOW).expect("a value");
         #[expect(clippy::cast_possible_truncation, reason = "percent")]
         (mean.observed.round() as i64, mean.proven.round() as i64)
+    }
+
+    #[test]
+    fn minutes_in_which_something_was_seen() {
+        let mut marks = MinuteMarks::default();
+        let mut note = |second: i64, seen| {
+            marks.note(Timestamp::from_unix_ms(1_800_000_000_000 + second * 1000), seen);
+            marks.count(10)
+        };
+        for (second, seen, count) in [
+            (0, true, 1),
+            (30, true, 1),
+            (40, false, 1),
+            (60, true, 2),
+            (180, false, 2),
+            (240, true, 3),
+            // The first is ten minutes ago.
+            (600, false, 2),
+            (839, false, 1),
+            (840, false, 0),
+            // Long after, and the clock set back.
+            (90_000, true, 1),
+            (60, true, 1),
+        ] {
+            assert_eq!(note(second, seen), count, "at {second} s");
+        }
     }
 
     #[test]

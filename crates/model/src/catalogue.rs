@@ -299,6 +299,9 @@ catalogue! {
     238 GPU_ENERGY "gpu_energy_joules_total" Joules Counter per Gpu 0.0..=1e18;
     /// T.Limit margin at which the hardware slows the card down; usually a little below zero.
     239 GPU_TEMPERATURE_MARGIN_SLOWDOWN "gpu_temperature_margin_slowdown_celsius" Celsius Gauge per Gpu -1000.0..=1000.0;
+    /// 1 once so many errors of the card's SRAM could not be corrected that its maker's threshold for
+    /// replacement is exceeded.
+    240 GPU_ECC_SRAM_EXCEEDED "gpu_ecc_sram_threshold_exceeded" Boolean Gauge per Gpu 0.0..=1.0;
     /// 1 while the NVLink is active.
     250 NVLINK_ACTIVE "nvlink_active" Boolean Gauge per NvLink 0.0..=1.0;
     /// Replay errors of the NVLink.

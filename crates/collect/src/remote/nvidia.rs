@@ -22,8 +22,8 @@ pub(super) const MAX_ANSWER_BYTES: usize = 1 << 20;
 /// How often rows of memory that were remapped are asked for where that takes a question of its own.
 const REMAPPED_ROWS_INTERVAL: Duration = Duration::from_secs(600);
 
-/// How often the temperatures at which GPUs slow down are asked for: they change with the driver.
-const TEMPERATURES_INTERVAL: Duration = Duration::from_secs(3600);
+/// How often what only `nvidia-smi -q` tells is asked for.
+const TEMPERATURES_INTERVAL: Duration = Duration::from_secs(600);
 
 /// What `nvidia-smi` ends with, in our program, when it was late.
 const LATE: &[u8] = b"124";

@@ -21,6 +21,7 @@ fn cards() -> NodeFacts {
         margin_limit: None,
         most_links: 0.0,
         hang_since: None,
+        slowed: crate::window::MinuteMarks::default(),
         slow_link_since: None,
         missing_since: (number == 3).then_some(Timestamp::from_unix_ms(START)),
         was_missing: false,

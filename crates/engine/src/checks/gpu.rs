@@ -64,7 +64,7 @@ pub(super) fn gpus(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<'
             continue;
         }
         temperature(&card, memory.as_deref(), judge);
-        gpu_errors::errors(&card, judge);
+        gpu_errors::errors(input, &card, memory.as_deref_mut(), judge);
         gpu_errors::nvlink(&card, links, judge);
         let own = memory.as_deref_mut();
         gpu_growth::errors(input, &mut facts.growths, &card, &nvlinks, own, judge);

@@ -4,9 +4,9 @@ use sickbay_model::{Status, Unit};
 
 use super::gpu::Card;
 use crate::checks::CheckKind;
-use crate::input::GpuColumn;
+use crate::input::{GpuColumn, Input};
 use crate::judge::{Answer, Judge};
-use crate::memory::NodeFacts;
+use crate::memory::{GpuMemory, NodeFacts};
 use crate::text;
 
 /// Hardware slowdown, hardware thermal slowdown, power brake (NVML's nvmlClocksEventReasons). Idle
@@ -14,32 +14,59 @@ use crate::text;
 const HARDWARE_THROTTLE: u64 = 0x8 | 0x40 | 0x80;
 
 /// Everything that a card reports about its own faults.
-pub(super) fn errors(card: &Card<'_, '_>, judge: &mut Judge<'_>) {
-    throttle(card, judge);
+pub(super) fn errors(
+    input: &Input<'_>,
+    card: &Card<'_, '_>,
+    memory: Option<&mut GpuMemory>,
+    judge: &mut Judge<'_>,
+) {
+    throttle(input, card, memory, judge);
     ecc(card, judge);
+    sram(card, judge);
     row_remap(card, judge);
     pcie_width(card, judge);
     recovery_action(card, judge);
 }
 
-/// The card slows itself down for heat or for its power supply. Seen now; how long it must last to
-/// be worse than degraded is not judged here.
+/// The card slows itself down for heat or for its power supply: degraded while it does, unhealthy
+/// once it did in most of the last minutes.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates; a mask")]
-fn throttle(card: &Card<'_, '_>, judge: &mut Judge<'_>) {
+fn throttle(
+    input: &Input<'_>,
+    card: &Card<'_, '_>,
+    memory: Option<&mut GpuMemory>,
+    judge: &mut Judge<'_>,
+) {
     let Some(mask) = card.get(GpuColumn::ThrottleReasons) else { return };
     let Some(slot) = card.open(judge, CheckKind::GpuThrottle) else { return };
     let bits = mask as u64 & HARDWARE_THROTTLE;
-    if bits == 0 {
+    let policy = &input.policy.hardware;
+    let minutes = memory.map_or(0, |memory| {
+        if input.probes.vendor(card.row.device.vendor).fresh {
+            memory.slowed.note(input.at, bits != 0);
+        }
+        memory.slowed.count(policy.throttle_of_minutes)
+    });
+    let lasts = minutes >= policy.throttle_minutes;
+    if bits == 0 && !lasts {
         judge.close_well(slot, "the hardware does not slow it down");
         return;
     }
     let reason = match bits {
-        bits if bits & 0x40 != 0 => "heat",
-        bits if bits & 0x80 != 0 => "the power supply (power brake)",
-        _ => "heat or power (hardware slowdown)",
+        bits if bits & 0x40 != 0 => " by heat",
+        bits if bits & 0x80 != 0 => " by the power supply (power brake)",
+        0 => "",
+        _ => " by heat or power (hardware slowdown)",
     };
     let label = card.label();
-    let answer = Answer::finding(Status::Degraded, format!("{label} is slowed down by {reason}"))
+    let (status, says) = if lasts {
+        let of = policy.throttle_of_minutes;
+        let says = format!("{label} was slowed down{reason} in {minutes} of the last {of} minutes");
+        (Status::Unhealthy, says)
+    } else {
+        (Status::Degraded, format!("{label} is slowed down{reason}"))
+    };
+    let answer = Answer::finding(status, says)
         .advice("check fans, air flow and power supplies")
         .evidence("gpu_throttle_reasons_mask", format!("0x{bits:x}"), Some("0".to_owned()));
     judge.close(slot, answer);
@@ -60,6 +87,25 @@ fn ecc(card: &Card<'_, '_>, judge: &mut Judge<'_>) {
         .proof()
         .advice("drain the node and reset the GPU; if they come back, replace the card")
         .evidence("gpu_ecc_uncorrected_volatile_total", count, Some("0".to_owned()));
+    judge.close(slot, answer);
+}
+
+/// What the driver itself counts towards a replacement.
+fn sram(card: &Card<'_, '_>, judge: &mut Judge<'_>) {
+    let Some(exceeded) = card.get(GpuColumn::SramExceeded) else { return };
+    let Some(slot) = card.open(judge, CheckKind::GpuEccSram) else { return };
+    if exceeded <= 0.0 {
+        judge.close_well(slot, "errors of its SRAM are below its maker's threshold");
+        return;
+    }
+    let label = card.label();
+    let message = format!(
+        "{label} had more errors of its SRAM that ECC could not correct than its maker's threshold allows"
+    );
+    let answer = Answer::finding(Status::Unhealthy, message)
+        .proof()
+        .advice("drain the node and have the card replaced")
+        .evidence("gpu_ecc_sram_threshold_exceeded", "1".to_owned(), Some("0".to_owned()));
     judge.close(slot, answer);
 }
 

@@ -13,6 +13,7 @@ use crate::input::{GpuColumn, GpuRow, Input, ProbeSlot, ProbeState};
 use crate::judge::{Answer, Judge, NO_GPU};
 use crate::memory::{GpuMemory, MAX_GPUS, NodeFacts};
 use crate::text;
+use crate::window::MinuteMarks;
 
 const VENDORS: [(GpuVendor, &str); 2] = [(GpuVendor::Nvidia, "nvidia"), (GpuVendor::Amd, "amd")];
 
@@ -210,6 +211,7 @@ fn first_seen(device: &GpuDevice) -> GpuMemory {
         margin_limit: None,
         most_links: 0.0,
         hang_since: None,
+        slowed: MinuteMarks::default(),
         slow_link_since: None,
         missing_since: None,
         was_missing: false,

@@ -39,6 +39,11 @@ pub struct HardwarePolicy {
     /// PCIe replays per minute and lane that are normal, as a share of the transfer rate in GT/s:
     /// 0.06 (NVIDIA's debug guidelines).
     pub pcie_replay_share: f64,
+    /// In how many of the last minutes a GPU must have been slowed down by heat or power for that to
+    /// be unhealthy: 6 (gpud). Before, it is degraded while it lasts.
+    pub throttle_minutes: u32,
+    /// Of how many: 10 (gpud).
+    pub throttle_of_minutes: u32,
     /// Utilisation of a GPU from which on its PCIe link must run at full speed, in percent: 50
     /// (ours; an idle link may slow down).
     pub pcie_load_percent: f64,
@@ -72,6 +77,8 @@ impl Default for HardwarePolicy {
             error_growth: 100.0,
             error_steps: 3,
             pcie_replay_share: 0.06,
+            throttle_minutes: 6,
+            throttle_of_minutes: 10,
             pcie_load_percent: 50.0,
             pcie_slow_for: Duration::from_secs(120),
             reboot_recent: Duration::from_secs(600),

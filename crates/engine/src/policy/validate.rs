@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Direction, Policy, PolicyMistake, Threshold};
 use crate::checks;
 use crate::state::RESULTS_REMEMBERED;
+use crate::window::MinuteMarks;
 
 /// How far a sum of weights may be from 100, in points: rounding of decimal input, no more.
 const WEIGHT_TOLERANCE: f64 = 1e-6;
@@ -237,6 +238,12 @@ fn hardware(policy: &Policy, found: &mut Mistakes) {
     found.count("hardware.port_flaps", hardware.port_flaps, 32);
     found.count("hardware.error_steps", hardware.error_steps, 20);
     found.count("hardware.reboot_loop", hardware.reboot_loop, 16);
+    found.count("hardware.throttle_of_minutes", hardware.throttle_of_minutes, MinuteMarks::MOST);
+    found.count(
+        "hardware.throttle_minutes",
+        hardware.throttle_minutes,
+        hardware.throttle_of_minutes,
+    );
     found.percent("hardware.pcie_load_percent", hardware.pcie_load_percent);
     found.percent("hardware.memory_lost_percent", hardware.memory_lost_percent);
     for (path, value) in [

@@ -303,6 +303,34 @@ fn a_slow_pcie_link_is_judged_only_under_load() {
 }
 
 #[test]
+fn a_gpu_that_is_slowed_down_most_of_the_time_is_unhealthy() {
+    let mut story = Story::of(Node::well(2));
+    let throttle = |verdict: &Assessment| confirmed(verdict, "gpu_throttle", "1");
+    let slowed = |story: &mut Story, reasons: f64| {
+        story.node.set_of(metric::GPU_THROTTLE_REASONS, "1", reasons);
+        story.minutes(1)
+    };
+    for minute in 0..4 {
+        assert_eq!(throttle(&slowed(&mut story, 64.0)), Status::Degraded, "{minute}");
+    }
+    // Not just now, but in six of ten minutes.
+    assert_eq!(throttle(&slowed(&mut story, 4.0)), Status::Healthy);
+    let verdict = slowed(&mut story, 128.0);
+    assert_eq!(throttle(&verdict), Status::Unhealthy);
+    let says = find(&verdict, "gpu_throttle", "1").expect("a finding").message.clone();
+    let expected =
+        "GPU 1 was slowed down by the power supply (power brake) in 7 of the last 10 minutes";
+    assert_eq!(says, expected);
+    assert_eq!(throttle(&slowed(&mut story, 4.0)), Status::Unhealthy);
+    // The power cap is what a card works under.
+    for _ in 0..5 {
+        slowed(&mut story, 4.0);
+    }
+    assert_eq!(throttle(&slowed(&mut story, 4.0)), Status::Healthy);
+    assert_eq!(confirmed(&story.step(), "gpu_throttle", "0"), Status::Healthy);
+}
+
+#[test]
 fn a_memory_of_before_there_was_all_this_is_read() {
     let old = r#"{"assessments": 7, "facts": {"oom_kills": 2.0}, "verdict": {"boot_id": "b0"}}"#;
     let memory: NodeMemory = serde_json::from_str(old).expect("reads");

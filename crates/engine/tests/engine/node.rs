@@ -256,6 +256,7 @@ impl Node {
             (metric::GPU_REMAPPED_ROWS_CORRECTED, 0.0),
             (metric::GPU_REMAP_PENDING, 0.0),
             (metric::GPU_REMAP_FAILED, 0.0),
+            (metric::GPU_ECC_SRAM_EXCEEDED, 0.0),
             (metric::GPU_PCIE_GENERATION, 5.0),
             (metric::GPU_PCIE_GENERATION_MAX, 5.0),
             (metric::GPU_PCIE_WIDTH, 16.0),

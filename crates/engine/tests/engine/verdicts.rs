@@ -44,6 +44,9 @@ fn findings() {
         ("gpu_row_remap_failed", "0", Critical, |n| {
             n.set_of(metric::GPU_REMAP_FAILED, "0", 1.0);
         }),
+        ("gpu_ecc_sram", "0", Unhealthy, |n| {
+            n.set_of(metric::GPU_ECC_SRAM_EXCEEDED, "0", 1.0);
+        }),
         ("gpu_recovery_action", "0", Unhealthy, |n| {
             n.set_of(metric::GPU_RECOVERY_ACTION, "0", 1.0);
         }),

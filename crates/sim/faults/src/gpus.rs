@@ -392,7 +392,7 @@ impl Gpus {
         text
     }
 
-    /// What `nvidia-smi -q -d TEMPERATURE` prints: offsets of the margin where the model has one.
+    /// What `nvidia-smi -q -d TEMPERATURE,ECC` prints: offsets of the margin where the model has one.
     pub(crate) fn smi_temperatures(&self) -> String {
         let mut text = "\n==============NVSMI LOG==============\n\n".to_owned();
         for card in self.cards.iter().filter(|card| card.presence == Presence::There) {
@@ -411,6 +411,10 @@ impl Gpus {
             } else {
                 line("GPU Shutdown T.Limit Temp", "/fields/193");
                 line("GPU Slowdown T.Limit Temp", "/fields/194");
+            }
+            if let Some(exceeded) = state["sram_threshold_exceeded"].as_bool() {
+                let word = if exceeded { "Yes" } else { "No" };
+                let _ = writeln!(text, "            {:<30}: {word}", "SRAM Threshold Exceeded");
             }
         }
         text

@@ -32,7 +32,7 @@ problems! {
     /// The driver lost a GPU: reads over PCI Express return nothing.
     GpuOffBus: ["gpu_missing", "gpu_answers", "gpu_count"] ["xid-79", "nvrm-gpu-lost*", "gpu-off-bus*"];
     /// Memory of a GPU that ECC cannot correct.
-    GpuMemoryUncorrectable: ["gpu_ecc"] ["xid-48", "xid-94", "xid-95", "xid-140", "xid-171", "xid-172", "amdgpu-ras*", "amdgpu-uncorrect*", "amdgpu-ecc*"];
+    GpuMemoryUncorrectable: ["gpu_ecc", "gpu_ecc_sram"] ["xid-48", "xid-94", "xid-95", "xid-140", "xid-171", "xid-172", "amdgpu-ras*", "amdgpu-uncorrect*", "amdgpu-ecc*"];
     /// Memory of a GPU that ECC corrects more and more often.
     GpuMemoryCorrected: ["gpu_ecc_corrected"] ["xid-92"];
     /// A bad row of a GPU's memory waits for a reset.

@@ -84,6 +84,9 @@ pub struct Gpu {
     pub pcie: Option<Pcie>,
     /// ECC totals; they answer `nvmlDeviceGetTotalEccErrors` and fields 3 to 6.
     pub ecc: Option<EccCounts>,
+    /// Whether the threshold of SRAM errors is exceeded (`nvmlDeviceGetSramEccErrorStatus`); absent
+    /// where the card or the driver does not tell.
+    pub sram_threshold_exceeded: Option<bool>,
     /// Field values by number (`NVML_FI_…`).
     pub fields: BTreeMap<u32, FieldNumber>,
     /// NVLinks, by number; they answer fields 91, 161–163 and 165 and the NvLink functions.

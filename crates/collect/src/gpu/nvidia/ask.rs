@@ -43,6 +43,7 @@ pub(super) enum Query {
     EccUncorrectedVolatile,
     EccCorrectedAggregate,
     EccUncorrectedAggregate,
+    SramThreshold,
 }
 
 impl Query {
@@ -82,6 +83,7 @@ impl Query {
             | Self::EccUncorrectedVolatile
             | Self::EccCorrectedAggregate
             | Self::EccUncorrectedAggregate => "ECC errors",
+            Self::SramThreshold => "SRAM error threshold",
         }
     }
 }

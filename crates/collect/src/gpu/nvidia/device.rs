@@ -418,6 +418,10 @@ impl Gpu {
                 }
             }
         }
+        let exceeded = asker.ask(Query::SramThreshold, || raw::sram_threshold_exceeded(nvml))?;
+        if let Some(exceeded) = exceeded {
+            put(catalogue::GPU_ECC_SRAM_EXCEEDED, instance, f64::from(u8::from(exceeded)));
+        }
         links.ask_for_the_rest(asker, nvml)?;
         links.put(instance, put);
         Ok(())

@@ -10,7 +10,8 @@ use nvml_wrapper::Device;
 use nvml_wrapper::error::{NvmlError, nvml_sym, nvml_try};
 use nvml_wrapper_sys::bindings as nvml;
 use nvml_wrapper_sys::bindings::{
-    nvmlFieldValue_t, nvmlMarginTemperature_t, nvmlMemory_t, nvmlProcessInfo_t, nvmlValue_t,
+    nvmlEccSramErrorStatus_t, nvmlFieldValue_t, nvmlMarginTemperature_t, nvmlMemory_t,
+    nvmlProcessInfo_t, nvmlValue_t,
 };
 
 /// The most processes of one GPU that are read; beyond it only their number is known.
@@ -35,6 +36,31 @@ pub(super) fn margin_celsius(device: &Device<'_>) -> Result<i32, NvmlError> {
     // structure is ours and says its version.
     nvml_try(unsafe { function(device.handle(), &raw mut margin) })?;
     Ok(margin.marginTemperature)
+}
+
+/// Whether so many errors of its SRAM could not be corrected that the card is to be replaced.
+pub(super) fn sram_threshold_exceeded(device: &Device<'_>) -> Result<bool, NvmlError> {
+    let function = nvml_sym(device.nvml().lib().nvmlDeviceGetSramEccErrorStatus.as_ref())?;
+    let version = u32::try_from(size_of::<nvmlEccSramErrorStatus_t>() | (1 << 24)).unwrap_or(0);
+    let mut status = nvmlEccSramErrorStatus_t {
+        version,
+        aggregateUncParity: 0,
+        aggregateUncSecDed: 0,
+        aggregateCor: 0,
+        volatileUncParity: 0,
+        volatileUncSecDed: 0,
+        volatileCor: 0,
+        aggregateUncBucketL2: 0,
+        aggregateUncBucketSm: 0,
+        aggregateUncBucketPcie: 0,
+        aggregateUncBucketMcu: 0,
+        aggregateUncBucketOther: 0,
+        bThresholdExceeded: 0,
+    };
+    // SAFETY: the handle is of this library, which is loaded as long as `device` lives; the
+    // structure is ours and says its version.
+    nvml_try(unsafe { function(device.handle(), &raw mut status) })?;
+    Ok(status.bThresholdExceeded != 0)
 }
 
 /// Total and used memory in bytes, as drivers before R510 tell it: what is reserved counts as used.

@@ -1,4 +1,5 @@
-//! Temperatures at which a GPU slows itself down or switches off: `nvidia-smi -q -d TEMPERATURE`.
+//! What only `nvidia-smi -q` tells: temperatures at which a GPU slows itself down or switches off,
+//! and whether its SRAM had too many errors.
 //!
 //! There are two families: temperatures (`GPU Slowdown Temp`), and on newer models offsets of the
 //! margin (`GPU Slowdown T.Limit Temp`), which are below zero. A model has one of them.
@@ -11,7 +12,7 @@ use crate::Sample;
 use crate::gpu::kernel_pci_address;
 
 /// What is asked of `nvidia-smi`.
-pub const TEMPERATURES_QUERY: &str = "-q -d TEMPERATURE";
+pub const TEMPERATURES_QUERY: &str = "-q -d TEMPERATURE,ECC";
 
 /// Which lines are understood.
 const LIMITS: [(&str, MetricId); 3] = [
@@ -19,6 +20,9 @@ const LIMITS: [(&str, MetricId); 3] = [
     ("GPU Shutdown Temp", catalogue::GPU_TEMPERATURE_SHUTDOWN),
     ("GPU Slowdown T.Limit Temp", catalogue::GPU_TEMPERATURE_MARGIN_SLOWDOWN),
 ];
+
+/// The line of the SRAM's threshold, from R535 on.
+const SRAM: &str = "SRAM Threshold Exceeded";
 
 /// Puts the limits of the GPUs that are listed and answer.
 pub(super) fn put(text: &[u8], gpus: &[Gpu], out: &mut Sample) {
@@ -31,7 +35,8 @@ pub(super) fn put(text: &[u8], gpus: &[Gpu], out: &mut Sample) {
             of = gpus.iter().find(|gpu| gpu.device.pci_address == address && !gpu.failed);
             continue;
         }
-        let (Some(gpu), Some((metric, value))) = (of, limit(line)) else { continue };
+        let told_of = limit(line).or_else(|| sram(line));
+        let (Some(gpu), Some((metric, value))) = (of, told_of) else { continue };
         if !told.contains(&(gpu.device.index, metric)) {
             told.push((gpu.device.index, metric));
             out.put(metric, &gpu.device.index.to_string(), value);
@@ -53,4 +58,15 @@ fn limit(line: &str) -> Option<(MetricId, f64)> {
     let metric = LIMITS.iter().find(|(limit, _)| *limit == name.trim_end())?.1;
     let Cell::Value(value) = Cell::of(value.trim().as_bytes()) else { return None };
     Some((metric, cell::number(value.strip_suffix('C')?.trim_end())?))
+}
+
+/// `SRAM Threshold Exceeded : No`.
+fn sram(line: &str) -> Option<(MetricId, f64)> {
+    let (name, value) = line.split_once(':')?;
+    let exceeded = match value.trim() {
+        "Yes" => 1.0,
+        "No" => 0.0,
+        _ => return None,
+    };
+    (name.trim() == SRAM).then_some((catalogue::GPU_ECC_SRAM_EXCEEDED, exceeded))
 }

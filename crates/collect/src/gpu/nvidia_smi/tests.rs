@@ -375,7 +375,7 @@ fn answers_that_break_off_or_are_damaged_break_no_promise() {
 }
 
 #[test]
-fn temperatures_at_which_gpus_slow_down() {
+fn what_only_the_long_answer_tells() {
     let limits = |told: &str| -> Vec<(String, f64)> {
         let row = row(0, 2, "1") + &row(1, 2, "1");
         let answers = Answers {
@@ -392,6 +392,7 @@ fn temperatures_at_which_gpus_slow_down() {
                 catalogue::GPU_TEMPERATURE_SLOWDOWN,
                 catalogue::GPU_TEMPERATURE_SHUTDOWN,
                 catalogue::GPU_TEMPERATURE_MARGIN_SLOWDOWN,
+                catalogue::GPU_ECC_SRAM_EXCEEDED,
             ]
             .contains(&it.metric)
         });
@@ -417,6 +418,9 @@ fn temperatures_at_which_gpus_slow_down() {
             vec![],
         ),
         (of(0, "GPU Slowdown Temp : 89 C\nGPU Slowdown Temp : 88 C\n"), vec![("0", 89.0)]),
+        (of(1, "            SRAM Threshold Exceeded       : Yes\n"), vec![("1", 1.0)]),
+        (of(1, "            SRAM Threshold Exceeded       : No\n"), vec![("1", 0.0)]),
+        (of(1, "            SRAM Threshold Exceeded       : N/A\n"), vec![]),
         (of(7, "GPU Slowdown Temp : 89 C\n"), vec![]),
         (of(0, "GPU Slowdown Temp : inf C\nGPU Shutdown Temp : nan C\n"), vec![]),
     ] {

@@ -105,7 +105,7 @@ fn limits_of_temperature_are_asked_for_beside_the_rest() {
     let well = |temperatures: &str| {
         format!(
             "case $* in --help*) cat {} ;; --query-gpu*) cat {} ;; --query-c*) cat {} ;; \
-             '-q -d TEMPERATURE') {temperatures} ;; esac",
+             '-q -d TEMPERATURE,ECC') {temperatures} ;; esac",
             file("help.txt"),
             file("gpus.txt"),
             file("apps.txt")

@@ -188,6 +188,27 @@ unsafe extern "C" fn nvmlDeviceGetMarginTemperature(
     })
 }
 
+#[unsafe(no_mangle)]
+unsafe extern "C" fn nvmlDeviceGetSramEccErrorStatus(
+    device: nvmlDevice_t,
+    out: *mut nvml::nvmlEccSramErrorStatus_t,
+) -> Code {
+    with_gpu("nvmlDeviceGetSramEccErrorStatus", device, |_, _, gpu| {
+        let exceeded = gpu.sram_threshold_exceeded.ok_or(NOT_SUPPORTED)?;
+        if out.is_null() {
+            return Err(INVALID_ARGUMENT);
+        }
+        // SAFETY: not null, and C callers pass an initialised structure with its version set.
+        let version = unsafe { (*out).version };
+        if version != struct_version::<nvml::nvmlEccSramErrorStatus_t>(1) {
+            return Err(nvml::nvmlReturn_enum_NVML_ERROR_ARGUMENT_VERSION_MISMATCH);
+        }
+        // SAFETY: as above.
+        unsafe { (*out).bThresholdExceeded = c_uint::from(exceeded) };
+        Ok(())
+    })
+}
+
 /// `NVML_STRUCT_VERSION` of the header: the size, and the version above it.
 fn struct_version<T>(version: usize) -> c_uint {
     c_uint::try_from(size_of::<T>() | (version << 24)).unwrap_or(c_uint::MAX)
