@@ -29,6 +29,7 @@ const FAMILIES: &[family::Family] = &[
     ("answers", fuzzing::answers),
     ("remote", fuzzing::remote),
     ("kernel-log", fuzzing::kernel_log),
+    ("diagnose", diagnose),
 ];
 
 static FAMILY: LazyLock<fn(&[u8])> = LazyLock::new(|| family::named(FAMILIES));
@@ -116,5 +117,25 @@ fn processes(bytes: &[u8]) {
     if let Ok(command) = pid_cmdline::parse(bytes) {
         assert!(command.chars().count() <= pid_cmdline::MAX_COMMAND_CHARACTERS);
         assert!(!command.chars().any(char::is_control));
+    }
+}
+
+/// A transcript of a diagnosis, cut anywhere; what tools say in it, and the bundle made of it.
+fn diagnose(bytes: &[u8]) {
+    let (cut, bytes) = bytes.split_first().map_or((1, bytes), |(cut, rest)| (*cut, rest));
+    let mut transcript = sickbay_diagnose::Transcript::new("x1");
+    for piece in bytes.chunks(usize::from(cut).max(1)) {
+        if transcript.feed(piece).is_break() {
+            break;
+        }
+    }
+    assert!(transcript.noise().len() <= bytes.len().saturating_mul(3));
+    let parts = transcript.finish();
+    assert!(parts.iter().map(|part| part.content.len()).sum::<usize>() <= bytes.len());
+    let tests = sickbay_diagnose::outcomes(&parts);
+    assert!(tests.len() <= bytes.len());
+    let mut bundle = sickbay_diagnose::Bundle::new("fuzzed", 0);
+    for (place, part) in parts.iter().enumerate().take(8) {
+        let _ = bundle.text(&format!("{place}.txt"), &part.text());
     }
 }

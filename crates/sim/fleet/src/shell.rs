@@ -213,7 +213,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    use sickbay_collect::remote::{Conversation, Progress, Reached, program};
+    use sickbay_collect::remote::{Conversation, Progress, Reached};
     use sickbay_model::{
         Observation, ProbeError, ProbeErrorKind, ProbeOutcome, Resource, ResourceId, Timestamp,
         catalogue, probe,

@@ -130,7 +130,7 @@ fn what_hangs_is_killed_and_told_and_what_cannot_be_told_ends_too() {
 fn forgotten_it_ends_by_itself() {
     for (place, sh) in SHELLS.into_iter().enumerate() {
         let mark = mark(&format!("life-{place}"));
-        let mut node = marked(sh, &program::packed("/", 2, 1000), &mark, None);
+        let mut node = marked(sh, program::packed("/", 2, 1000), &mark, None);
         let end = Instant::now() + PATIENCE;
         assert_eq!(node.read(end).map(|bytes| bytes.len()), Some(0), "{sh}: its output ends");
         all_end(&mark, Duration::from_secs(10), sh);
