@@ -78,7 +78,8 @@ mod tests {
             What to do: Drain the node and reset the GPU.
 
             3 more of the same fire and were told before.
-            https://sickbay.example.org/#/alerts/d3f7150b36d0857d-1a1fd65f540"#]].assert_eq(&text);
+            https://sickbay.example.org/#/alerts/d3f7150b36d0857d-1a1fd65f540"#]]
+        .assert_eq(&text);
     }
 
     #[test]
