@@ -12,7 +12,7 @@ cd "$(dirname "$0")"
 
 seconds=${1:-10}
 [ $# -gt 0 ] && shift
-families=${*:-cpu memory mounts disks network host processes amd nvidia-smi echo answers remote kernel-log calendar ical blocks requests states config rules ssh_config known_hosts}
+families=${*:-cpu memory mounts disks network host processes amd nvidia-smi echo answers remote kernel-log diagnose calendar ical blocks requests states config rules ssh_config known_hosts}
 
 if ! cargo fuzz --version >/dev/null 2>&1; then
     echo "fuzz/run.sh: cargo-fuzz is missing; install it with: cargo install cargo-fuzz --locked" >&2
@@ -51,7 +51,7 @@ seeds_of() {
         nvidia-smi) echo '*/nvidia-smi/*/gpus.txt */nvidia-smi/*/apps.txt */nvidia-smi/*/help.txt' ;;
         kernel-log) echo '*/dev/kmsg */seeds/kernel-log/*' ;;
         ical) echo '*/ical/*.ics' ;;
-        calendar | echo | answers | remote | blocks | requests | states | config | rules | ssh_config | known_hosts)
+        calendar | diagnose | echo | answers | remote | blocks | requests | states | config | rules | ssh_config | known_hosts)
             echo "*/seeds/$1/*" ;;
         *) echo "fuzz/run.sh: there is no family $1" >&2; exit 1 ;;
     esac

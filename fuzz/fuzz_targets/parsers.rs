@@ -35,6 +35,7 @@ const FAMILIES: &[family::Family] = &[
     ("kernel-log", fuzzing::kernel_log),
     ("calendar", calendar),
     ("ical", ical),
+    ("diagnose", diagnose),
 ];
 
 static FAMILY: LazyLock<fn(&[u8])> = LazyLock::new(|| family::named(FAMILIES));
@@ -158,5 +159,25 @@ fn ical(bytes: &[u8]) {
         if let Some(change) = imported.schedule.next_change(now) {
             assert!(change > now);
         }
+    }
+}
+
+/// A transcript of a diagnosis, cut anywhere; what tools say in it, and the bundle made of it.
+fn diagnose(bytes: &[u8]) {
+    let (cut, bytes) = bytes.split_first().map_or((1, bytes), |(cut, rest)| (*cut, rest));
+    let mut transcript = sickbay_diagnose::Transcript::new("x1");
+    for piece in bytes.chunks(usize::from(cut).max(1)) {
+        if transcript.feed(piece).is_break() {
+            break;
+        }
+    }
+    assert!(transcript.noise().len() <= bytes.len().saturating_mul(3));
+    let parts = transcript.finish();
+    assert!(parts.iter().map(|part| part.content.len()).sum::<usize>() <= bytes.len());
+    let tests = sickbay_diagnose::outcomes(&parts);
+    assert!(tests.len() <= bytes.len());
+    let mut bundle = sickbay_diagnose::Bundle::new("fuzzed", 0);
+    for (place, part) in parts.iter().enumerate().take(8) {
+        let _ = bundle.text(&format!("{place}.txt"), &part.text());
     }
 }

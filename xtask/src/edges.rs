@@ -47,6 +47,11 @@ const RULES: &[Rule] = &[
         never: &["axum", "rusqlite"],
     },
     Rule { name: "sickbay-diagnose", ours: &["sickbay-collect"], never: RUNTIMES },
+    Rule {
+        name: "sickbay-notify",
+        ours: &["sickbay-model", "sickbay-alert", "sickbay-runtime"],
+        never: &["axum", "rusqlite"],
+    },
     Rule { name: "sickbay-store", ours: &["sickbay-model"], never: &["axum", "reqwest"] },
     Rule {
         name: "sickbay-hub",

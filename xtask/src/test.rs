@@ -17,6 +17,7 @@ const PACKAGES: &[(&str, &str, &str)] = &[
     ("nodejs", "node", "drives the browser and checks the page's types"),
     ("npm", "npm", "installs the browser tests' pinned packages"),
     ("prometheus", "promtool", "checks /metrics with Prometheus's own tool"),
+    ("prometheus-alertmanager", "prometheus-alertmanager", "takes the alerts that are sent to it"),
     ("sqlite3", "sqlite3", "reads the store as a user would"),
     ("g++", "g++", "builds libFuzzer for the fuzz targets"),
     ("procps", "pgrep", "finds processes that a test must not leave behind"),

@@ -80,7 +80,7 @@ fn on_a_node(shell: &str, what: &str, settings: RemoteSettings) {
         .spawn()
         .expect("the shell starts");
     let before = ended_processes();
-    node.stdin.as_mut().expect("piped").write_all(program()).expect("sent");
+    node.stdin.as_mut().expect("piped").write_all(&program()).expect("sent");
     let mut conversation = conversation(settings);
     let mut total = 0;
     let mut first = 0;

@@ -4,7 +4,7 @@
 //! taken from a line is printable and bounded; a PCI address has one form, however it was written.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use regex_lite::{Captures, Regex};
 use sickbay_model::{FaultCatalogue, FaultCode, FaultFamily, FaultSighting, LogPosition};
@@ -22,6 +22,14 @@ const MAX_DEVICE_CHARACTERS: usize = 128;
 pub struct FaultMatcher {
     catalogue: Arc<FaultCatalogue>,
     families: Vec<Family>,
+    /// What is sent to machines over SSH with these words in it.
+    pub(crate) remote_program: OnceLock<Arc<[u8]>>,
+}
+
+impl PartialEq for FaultMatcher {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.catalogue, &other.catalogue) || self.catalogue == other.catalogue
+    }
 }
 
 #[derive(Debug)]
@@ -48,15 +56,17 @@ pub struct PatternError {
 impl FaultMatcher {
     /// For the catalogue that comes with the program, made once.
     #[must_use]
-    pub fn embedded() -> &'static Self {
-        static EMBEDDED: LazyLock<FaultMatcher> = LazyLock::new(|| {
+    pub fn embedded() -> Arc<Self> {
+        static EMBEDDED: LazyLock<Arc<FaultMatcher>> = LazyLock::new(|| {
             #[expect(
                 clippy::expect_used,
                 reason = "the data is part of the program; a test reads it"
             )]
-            FaultMatcher::new(&FaultCatalogue::embedded()).expect("the embedded patterns are valid")
+            let matcher = FaultMatcher::new(&FaultCatalogue::embedded())
+                .expect("the embedded patterns are valid");
+            Arc::new(matcher)
         });
-        &EMBEDDED
+        Arc::clone(&EMBEDDED)
     }
 
     /// For a catalogue.
@@ -65,7 +75,22 @@ impl FaultMatcher {
     /// When a pattern cannot be compiled, or a family has no literal.
     pub fn new(catalogue: &Arc<FaultCatalogue>) -> Result<Self, PatternError> {
         let families = catalogue.families.iter().map(Family::new).collect::<Result<_, _>>()?;
-        Ok(Self { catalogue: Arc::clone(catalogue), families })
+        let remote_program = OnceLock::new();
+        Ok(Self { catalogue: Arc::clone(catalogue), families, remote_program })
+    }
+
+    /// Whether a family's pattern can be used.
+    ///
+    /// # Errors
+    /// When it cannot be compiled, or there is no literal.
+    pub fn check(family: &FaultFamily) -> Result<(), PatternError> {
+        Family::new(family).map(drop)
+    }
+
+    /// What it recognises.
+    #[must_use]
+    pub fn catalogue(&self) -> &Arc<FaultCatalogue> {
+        &self.catalogue
     }
 
     /// The fault in a message, if it holds one.

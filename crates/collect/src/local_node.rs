@@ -227,7 +227,10 @@ impl Lanes {
         let pace = |place: usize, _: &ProbeId| paces.get(place).copied().unwrap_or_default();
         let mount_origin = origin(OriginKind::Child(ChildKind::Mount(std::path::PathBuf::new())));
         Self {
-            in_process: Lane::new(origin(OriginKind::InProcess), |_, _| Duration::ZERO),
+            in_process: Lane::new(
+                origin(OriginKind::InProcess(Arc::clone(&settings.faults))),
+                |_, _| Duration::ZERO,
+            ),
             host: Lane::new(origin(OriginKind::Child(ChildKind::Host)), pace),
             nvidia: Nvidia {
                 origin: origin(OriginKind::Child(ChildKind::Nvidia)),

@@ -9,13 +9,14 @@
 //! What must hold: a node's answer is never trusted: bounded, parsed, never executed. Nothing is
 //! written on the node. At most one question a lane is under way; a lane that hangs holds no other.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(test)]
 use sickbay_model::Timestamp;
 use sickbay_model::{Advice, ProbeError, ProbeErrorKind};
 
-use crate::{ProcessPattern, TorchSettings};
+use crate::{FaultMatcher, ProcessPattern, TorchSettings};
 
 mod program;
 
@@ -56,6 +57,8 @@ pub struct RemoteSettings {
     pub process_patterns: Vec<ProcessPattern>,
     /// When and how torch is asked.
     pub torch: TorchSettings,
+    /// What recognises faults in the kernel's log. Default: the catalogue that comes with the program.
+    pub faults: Arc<FaultMatcher>,
 }
 
 /// At every how many polls the slow parts are asked where polls themselves are rare.
@@ -80,6 +83,7 @@ impl Default for RemoteSettings {
             longest_interval: Duration::from_secs(180),
             process_patterns: Vec::new(),
             torch: TorchSettings::default(),
+            faults: FaultMatcher::embedded(),
         }
     }
 }
@@ -88,10 +92,11 @@ impl Default for RemoteSettings {
 /// input ends. Any login shell understands it.
 pub const BOOTSTRAP: &str = r#"exec /bin/sh -c 'IFS= read -r p && eval "$p"'"#;
 
-/// The program in one line, with the line's end. Sent once over each new channel.
+/// The program in one line, with the line's end, for the catalogue of faults that comes with it.
+/// [`Question::program`] is the one that is to be sent.
 #[must_use]
-pub fn program() -> &'static [u8] {
-    program::LINE.as_slice()
+pub fn program() -> Arc<[u8]> {
+    program::line(&FaultMatcher::embedded())
 }
 
 /// What runs apart from the rest on the node, each in a shell of its own, because it may hang.
@@ -117,6 +122,8 @@ impl Lane {
 pub struct Question {
     /// Over which lane.
     pub lane: Lane,
+    /// The program that answers it: sent in front of the first question over each new channel.
+    pub program: Arc<[u8]>,
     /// The line to send.
     pub text: Vec<u8>,
     /// How long the answer may take, beyond which the lane's channel is to be closed.

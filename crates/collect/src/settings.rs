@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sickbay_runtime::ChildCommand;
 
-use crate::{Fetched, Files};
+use crate::{FaultMatcher, Fetched, Files};
 
 /// Settings of [`crate::LocalNode`].
 #[derive(Clone, Debug)]
@@ -41,6 +41,8 @@ pub struct LocalSettings {
     pub filesystem_interval: Duration,
     /// How often round trips are measured. Default 5 s.
     pub latency_interval: Duration,
+    /// What recognises faults in the kernel's log. Default: the catalogue that comes with the program.
+    pub faults: Arc<FaultMatcher>,
 }
 
 /// Default of [`LocalSettings::probe_timeout`].
@@ -69,6 +71,7 @@ impl Default for LocalSettings {
             sensor_interval: SENSOR_INTERVAL,
             filesystem_interval: FILESYSTEM_INTERVAL,
             latency_interval: LATENCY_INTERVAL,
+            faults: FaultMatcher::embedded(),
         }
     }
 }

@@ -162,6 +162,13 @@ impl Faults {
         Some((given, 0))
     }
 
+    /// Forgets a fault of a device. Its lines stay judged.
+    pub(crate) fn forget(&mut self, code: &str, device: &str) {
+        self.known.retain(|fault| {
+            fault.code.as_str() != code || !fault.device.eq_ignore_ascii_case(device)
+        });
+    }
+
     /// Ends what is over by now, and forgets what was over for long. `boot_id` is of the boot that
     /// runs; empty where that is not known.
     pub(crate) fn pass(&mut self, catalogue: &FaultCatalogue, boot_id: &str, now: Timestamp) {

@@ -126,6 +126,8 @@ mod doubt;
 pub use doubt::{Doubt, DoubtMove, DoubtPolicy, Excuse};
 
 mod faults;
+mod forget;
+pub use forget::Forgotten;
 mod freshness;
 pub use freshness::{MISSED_INTERVALS, Silence, Silenced, excuse, silence};
 

@@ -98,35 +98,6 @@ impl NodeMemory {
     pub fn collectors_begin_anew(&mut self) {
         self.begun_anew = true;
     }
-
-    /// Forgets the GPUs that no longer answer: for an operator who took them out on purpose.
-    /// Returns how many.
-    pub fn forget_missing_gpus(&mut self) -> usize {
-        let before = self.facts.gpus.len();
-        self.facts.gpus.retain(|gpu| gpu.missing_since.is_none());
-        before - self.facts.gpus.len()
-    }
-
-    /// Forgets what is known of a check, of one instance or of all (`None`): for a target, mount or
-    /// pattern that was taken out of the config. Returns how many.
-    pub fn forget_check(&mut self, check: &str, instance: Option<&str>) -> usize {
-        if check == CheckKind::HardwareChanged.name() {
-            // The node is taken as it is now.
-            self.facts.ports.retain(|port| port.gone_since.is_none());
-            self.facts.memory = None;
-            self.facts.disks = LearnedDisks::default();
-        }
-        if check == CheckKind::InfinibandRate.name() {
-            let named = |port: &&mut PortMemory| instance.is_none_or(|name| name == port.name);
-            self.facts.ports.iter_mut().filter(named).for_each(|port| port.rate = 0.0);
-        }
-        let before = self.checks.len();
-        self.checks.retain(|entry| {
-            entry.kind.name() != check
-                || instance.is_some_and(|instance| *entry.instance != *instance)
-        });
-        before - self.checks.len()
-    }
 }
 
 /// What is remembered of one check of one instance.

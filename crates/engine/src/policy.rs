@@ -6,9 +6,11 @@
 //! policy that was not validated, it only judges oddly.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sickbay_model::FaultCatalogue;
 
 use crate::breaker::BreakerPolicy;
 use crate::doubt::DoubtPolicy;
@@ -50,6 +52,20 @@ pub struct Policy {
     pub outlier: OutlierPolicy,
     /// When links, their errors, reboots and lost parts are findings.
     pub hardware: HardwarePolicy,
+    /// What the faults of a kernel's log mean. Not written with the rest: it is data of its own.
+    #[serde(skip)]
+    pub faults: FaultPolicy,
+}
+
+/// The catalogue of faults that is judged by; the one that comes with the program if not said
+/// otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultPolicy(pub Arc<FaultCatalogue>);
+
+impl Default for FaultPolicy {
+    fn default() -> Self {
+        Self(FaultCatalogue::embedded())
+    }
 }
 
 impl Policy {

@@ -174,6 +174,7 @@ fn routes() -> OpenApiRouter<ApiContext> {
         .routes(routes!(nodes::list, nodes::add))
         .routes(routes!(nodes::show, nodes::remove))
         .routes(routes!(nodes::reset_breaker))
+        .routes(routes!(nodes::forget))
         .routes(routes!(resources::list))
         .routes(routes!(resources::detail))
         .routes(routes!(history::history))

@@ -1,5 +1,6 @@
 //! What may be asked of the monitor loop from outside: a bounded queue of commands, each answered.
 
+use sickbay_engine::Forgotten;
 use sickbay_model::{NodeDefinition, ResourceId};
 use tokio::sync::{mpsc, oneshot};
 
@@ -15,6 +16,17 @@ pub enum Command {
     RemoveNode(ResourceId, oneshot::Sender<Result<(), CommandError>>),
     /// Close a node's breaker and ask it at once.
     ResetBreaker(ResourceId, oneshot::Sender<Result<(), CommandError>>),
+    /// Forget what a node had, and ask it at once.
+    Forget(ResourceId, WhatToForget, oneshot::Sender<Result<Vec<Forgotten>, CommandError>>),
+}
+
+/// What is to be forgotten of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WhatToForget {
+    /// All that is known of this check; none: all that the node had and misses.
+    pub check: Option<String>,
+    /// Only of this instance.
+    pub instance: Option<String>,
 }
 
 /// Why a command was refused.
@@ -53,10 +65,10 @@ impl Commands {
     ///
     /// # Errors
     /// What the loop answers; [`CommandError::Busy`] when there is no room.
-    pub async fn ask(
+    pub async fn ask<T>(
         &self,
-        command: impl FnOnce(oneshot::Sender<Result<(), CommandError>>) -> Command,
-    ) -> Result<(), CommandError> {
+        command: impl FnOnce(oneshot::Sender<Result<T, CommandError>>) -> Command,
+    ) -> Result<T, CommandError> {
         let (answer, answered) = oneshot::channel();
         self.0.try_send(command(answer)).map_err(|_| CommandError::Busy)?;
         answered.await.unwrap_or(Err(CommandError::Busy))

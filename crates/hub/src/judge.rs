@@ -24,6 +24,7 @@ mod asking;
 mod changes;
 mod columns;
 mod errors;
+mod forgetting;
 mod parts;
 mod pending;
 mod saving;

@@ -25,7 +25,7 @@ pub use hub_status::{ConfigState, HubStatusSource, ScheduleCounters};
 pub mod view;
 
 mod command;
-pub use command::{COMMAND_QUEUE, Command, CommandError, Commands};
+pub use command::{COMMAND_QUEUE, Command, CommandError, Commands, WhatToForget};
 
 mod judge;
 mod monitor;

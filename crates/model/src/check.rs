@@ -11,6 +11,7 @@ use crate::time::Timestamp;
 
 /// The answer of a check, ordered from well to worst; `Unknown` stands apart from the order of
 /// badness (see [`Status::severity`]).
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {

@@ -59,6 +59,8 @@ event_kinds! {
     NodeRebooted = "NODE_REBOOTED";
     /// A device appeared, disappeared or was replaced.
     InventoryChanged = "INVENTORY_CHANGED";
+    /// Somebody told to forget what a node had: it is taken as it is.
+    HardwareForgotten = "HARDWARE_FORGOTTEN";
     /// A training process appeared.
     JobStarted = "JOB_STARTED";
     /// The last training process went away.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::time::Timestamp;
 
 /// The code of a fault, as the catalogue lists it: `xid-79`, `sxid-12020`, `aer-fatal`, `oom-kill`.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FaultCode(pub Cow<'static, str>);

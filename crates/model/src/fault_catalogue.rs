@@ -16,6 +16,7 @@ use crate::check::Status;
 use crate::fault::FaultCode;
 
 /// What kind of trouble a fault is: what is done about it follows from that.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultClass {
@@ -50,6 +51,7 @@ pub enum FaultClass {
 }
 
 /// When a fault that was seen is over.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Clears {
@@ -62,6 +64,7 @@ pub enum Clears {
 }
 
 /// What changes when a fault comes again.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Repeated {
@@ -76,6 +79,7 @@ pub struct Repeated {
 }
 
 /// On some hardware or drivers a fault means something else.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Variant {
@@ -103,6 +107,7 @@ pub struct Variant {
 }
 
 /// Who says so.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
@@ -150,11 +155,12 @@ pub struct FaultEntry {
     /// Who says so.
     pub sources: Vec<Source>,
     /// Where they disagree, and what was chosen and why; empty where they agree.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub conflict: String,
 }
 
 /// How lines are recognised.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultFamily {
@@ -187,8 +193,28 @@ pub struct FaultCatalogue {
 
 /// Why a catalogue is not usable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct CatalogueMistake(pub String);
+#[error("{of}: {field}: {problem}")]
+pub struct CatalogueMistake {
+    /// The code of the entry, or the name of the family.
+    pub of: String,
+    /// Which part of it.
+    pub field: &'static str,
+    /// What is wrong, in words that go behind that.
+    pub problem: String,
+    /// The code that was meant and has no entry.
+    pub unknown: Option<FaultCode>,
+}
+
+impl CatalogueMistake {
+    fn new(of: &str, field: &'static str, problem: impl Into<String>) -> Self {
+        Self { of: of.to_owned(), field, problem: problem.into(), unknown: None }
+    }
+
+    fn no_entry(of: &str, field: &'static str, code: &FaultCode) -> Self {
+        let unknown = Some(code.clone());
+        Self { unknown, ..Self::new(of, field, format!("{code} has no entry")) }
+    }
+}
 
 impl FaultCatalogue {
     /// The one that comes with the program.
@@ -206,6 +232,28 @@ impl FaultCatalogue {
         Arc::clone(&EMBEDDED)
     }
 
+    /// The same with changes: what has a known name or code takes the place of that one, and new
+    /// families come before all others, so that they are asked first.
+    #[must_use]
+    pub fn changed_by(&self, families: &[FaultFamily], entries: &[FaultEntry]) -> Self {
+        let mut all = self.clone();
+        let mut new = Vec::new();
+        for family in families {
+            match all.families.iter_mut().find(|known| known.name == family.name) {
+                Some(known) => known.clone_from(family),
+                None => new.push(family.clone()),
+            }
+        }
+        all.families.splice(..0, new);
+        for entry in entries {
+            match all.entries.iter_mut().find(|known| known.code == entry.code) {
+                Some(known) => known.clone_from(entry),
+                None => all.entries.push(entry.clone()),
+            }
+        }
+        all
+    }
+
     /// What is wrong with it; nothing where it can be used. Whether patterns compile is for whoever
     /// has the library for them.
     #[must_use]
@@ -213,28 +261,30 @@ impl FaultCatalogue {
         let mut mistakes = Vec::new();
         for (place, entry) in self.entries.iter().enumerate() {
             entry.validate(&mut mistakes);
+            let code = entry.code.as_str();
             if self.entries.iter().take(place).any(|other| other.code == entry.code) {
-                mistakes.push(CatalogueMistake(format!("{} is listed twice", entry.code)));
+                mistakes.push(CatalogueMistake::new(code, "code", "it is listed twice"));
             }
-        }
-        for (entry, ended) in
-            self.entries.iter().flat_map(|it| it.ends.iter().map(move |e| (it, e)))
-        {
-            if *ended == entry.code || self.find(ended).is_none() {
-                let code = &entry.code;
-                let text = format!("{code} ends {ended}, which is itself or has no entry");
-                mistakes.push(CatalogueMistake(text));
-            }
-        }
-        for family in &self.families {
-            let plain = FaultCode(family.code.clone().into());
-            let fixed = (!family.code.contains("{number}")).then_some(&plain);
-            for code in fixed.into_iter().chain(&family.otherwise) {
-                if self.find(code).is_none() {
-                    let name = &family.name;
-                    let text = format!("the family {name} gives {code}, which has no entry");
-                    mistakes.push(CatalogueMistake(text));
+            for ended in &entry.ends {
+                if *ended == entry.code {
+                    mistakes.push(CatalogueMistake::new(code, "ends", "it ends itself"));
+                } else if self.find(ended).is_none() {
+                    mistakes.push(CatalogueMistake::no_entry(code, "ends", ended));
                 }
+            }
+        }
+        for (place, family) in self.families.iter().enumerate() {
+            family.validate(&mut mistakes);
+            let name = &family.name;
+            if self.families.iter().take(place).any(|other| other.name == *name) {
+                mistakes.push(CatalogueMistake::new(name, "name", "it is listed twice"));
+            }
+            let plain = FaultCode(family.code.clone().into());
+            if !family.code.contains("{number}") && self.find(&plain).is_none() {
+                mistakes.push(CatalogueMistake::no_entry(name, "code", &plain));
+            }
+            if let Some(code) = family.otherwise.as_ref().filter(|code| self.find(code).is_none()) {
+                mistakes.push(CatalogueMistake::no_entry(name, "otherwise", code));
             }
         }
         mistakes
@@ -250,6 +300,8 @@ impl FaultCatalogue {
 impl FaultEntry {
     /// The longest text of an entry, in characters.
     pub const MAX_TEXT: usize = 400;
+    /// The longest code, in bytes.
+    pub const MAX_CODE: usize = 64;
 
     /// Where it means something else on this GPU, with this driver, or by what the line says: the
     /// first variant that fits.
@@ -275,25 +327,67 @@ impl FaultEntry {
     }
 
     fn validate(&self, mistakes: &mut Vec<CatalogueMistake>) {
-        let Self { code, title, meaning, advice, sources, repeated, .. } = self;
-        let mut refuse = |what: &str| mistakes.push(CatalogueMistake(format!("{code}: {what}")));
+        let Self { code, title, meaning, advice, sources, repeated, variants, .. } = self;
+        let code = code.as_str();
+        let mut refuse =
+            |field, what: &str| mistakes.push(CatalogueMistake::new(code, field, what));
+        let is_plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
+        let plain = code.chars().all(|letter| is_plain(letter) || matches!(letter, '-' | '_'));
+        if code.is_empty() || code.len() > Self::MAX_CODE || !plain {
+            refuse("code", "it is not of at most 64 small letters, digits and hyphens");
+        }
+        let is_long = |text: &String| text.chars().count() > Self::MAX_TEXT;
         for (name, text) in [("title", title), ("meaning", meaning), ("advice", advice)] {
-            if text.is_empty() || text.chars().count() > Self::MAX_TEXT {
-                refuse(&format!("its {name} is empty or too long"));
+            if text.is_empty() || is_long(text) {
+                refuse(name, "it is empty or longer than 400 characters");
             }
         }
         if sources.is_empty() || sources.iter().any(|it| it.name.is_empty() || it.says.is_empty()) {
-            refuse("it names no source");
+            refuse("sources", "it names no source");
         }
-        if repeated.iter().any(|it| it.count < 2 || it.within_seconds == 0) {
-            refuse("what changes when it comes again needs two sightings and a time");
+        if repeated.iter().any(|it| it.count < 2 || it.within_seconds == 0 || is_long(&it.advice)) {
+            refuse("repeated", "it needs at least two sightings, a time, and a short advice");
         }
         if !repeated.is_sorted_by_key(|it| it.status.severity()) {
-            refuse("what changes when it comes again is not in the order of badness");
+            refuse("repeated", "it is not in the order of badness");
+        }
+        let texts = variants.iter().flat_map(|it| it.meaning.iter().chain(&it.advice));
+        if texts.into_iter().any(is_long) {
+            refuse("variants", "a text is longer than 400 characters");
         }
         let is_bad = matches!(self.status, Status::Unhealthy | Status::Critical | Status::Unknown);
         if self.advisory && is_bad {
-            refuse("what lowers no level can be degraded at most");
+            refuse("advisory", "what lowers no level can be degraded at most");
+        }
+    }
+}
+
+impl FaultFamily {
+    /// The longest pattern, in bytes.
+    pub const MAX_PATTERN: usize = 1000;
+    /// The most words of which a line holds one; a machine over SSH is told all of them.
+    pub const MAX_LITERALS: usize = 16;
+    /// The least and the most letters of such a word: a short one is in every line.
+    pub const LITERAL_LENGTHS: std::ops::RangeInclusive<usize> = 3..=80;
+
+    fn validate(&self, mistakes: &mut Vec<CatalogueMistake>) {
+        let Self { name, literals, pattern, .. } = self;
+        let mut refuse = |field, what| mistakes.push(CatalogueMistake::new(name, field, what));
+        if pattern.is_empty() || pattern.len() > Self::MAX_PATTERN {
+            refuse("pattern", format!("it is empty or longer than {} bytes", Self::MAX_PATTERN));
+        }
+        if literals.is_empty() || literals.len() > Self::MAX_LITERALS {
+            refuse("literals", format!("1 to {} are needed", Self::MAX_LITERALS));
+        }
+        for literal in literals {
+            let is_plain = literal.chars().all(|letter| (' '..='~').contains(&letter));
+            if !is_plain || !Self::LITERAL_LENGTHS.contains(&literal.len()) {
+                let (least, most) = (Self::LITERAL_LENGTHS.start(), Self::LITERAL_LENGTHS.end());
+                refuse(
+                    "literals",
+                    format!("{literal:?} is not {least} to {most} plain ASCII characters"),
+                );
+            }
         }
     }
 }

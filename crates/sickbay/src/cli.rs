@@ -48,6 +48,7 @@ mod history;
 mod list;
 mod man;
 mod nodes;
+mod nodes_forget;
 mod nodes_import;
 mod port_owner;
 mod remove;

@@ -10,12 +10,13 @@
 pub mod units;
 
 pub mod raw;
+mod raw_faults;
 mod raw_fleet;
 mod raw_outlier;
 mod raw_policy;
 
 mod schema;
-pub use schema::schema;
+pub use schema::{faults_schema, schema};
 
 mod tree;
 pub(crate) use tree::most_values;
@@ -35,6 +36,7 @@ pub use settings::{LogSettings, Settings, WorkerSettings};
 mod bind;
 mod bind_fleet;
 mod bind_policy;
+mod fault_rules;
 mod node_rules;
 mod rules;
 

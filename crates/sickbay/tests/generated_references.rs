@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use expect_test::expect_file;
 use sickbay::cli::{command_line, faults_reference};
-use sickbay::config::{Settings, commented, show, variables_reference};
+use sickbay::config::{Settings, commented, faults_schema, show, variables_reference};
 use sickbay::environment::Environment;
 
 #[test]
@@ -30,6 +30,12 @@ fn generated_configuration() {
 #[test]
 fn generated_faults() {
     expect_file!["../../../docs/reference/faults.md"].assert_eq(&faults_reference());
+}
+
+#[test]
+fn generated_faults_schema() {
+    let text = serde_json::to_string_pretty(&faults_schema()).expect("JSON") + "\n";
+    expect_file!["../../../docs/reference/faults.schema.json"].assert_eq(&text);
 }
 
 #[test]

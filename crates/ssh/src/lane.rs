@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use russh::ChannelOpenFailure;
-use sickbay_collect::remote::{BOOTSTRAP, Lane, Progress, Question, Reader, program};
+use sickbay_collect::remote::{BOOTSTRAP, Lane, Progress, Question, Reader};
 use sickbay_model::ProbeError;
 use tokio::time::Instant;
 
@@ -62,10 +62,18 @@ pub(crate) async fn ask(
     who: Arc<str>,
 ) -> Ended {
     let start = Instant::now();
-    let Question { lane, text, limit, awaited, mut reader } = question;
+    let Question { lane, program, text, limit, awaited, mut reader } = question;
     let mut held = None;
     let mut round_trip = None;
-    let asking = exchange(&session, channel, &text, &mut reader, &mut held, &mut round_trip, &who);
+    let asking = exchange(
+        &session,
+        channel,
+        (&program, &text),
+        &mut reader,
+        &mut held,
+        &mut round_trip,
+        &who,
+    );
     let result = tokio::time::timeout(limit, asking).await;
     let outcome = match (result, held) {
         // Its program ends behind this answer: it is asked rarely, and holds no process meanwhile.
@@ -75,7 +83,7 @@ pub(crate) async fn ask(
         }
         (Ok(Ok(())), held) => Outcome::Answer(reader, held),
         (Ok(Err(Failure::NoChannel)), _) => {
-            Outcome::NoChannel(Question { lane, text, limit, awaited, reader })
+            Outcome::NoChannel(Question { lane, program, text, limit, awaited, reader })
         }
         (ended, held) => {
             if let Some(channel) = held {
@@ -127,7 +135,7 @@ impl From<russh::Error> for Failure {
 async fn exchange(
     session: &Session,
     channel: Option<LaneChannel>,
-    text: &[u8],
+    (program, text): (&[u8], &[u8]),
     reader: &mut Reader,
     held: &mut Option<LaneChannel>,
     round_trip: &mut Option<Duration>,
@@ -143,7 +151,7 @@ async fn exchange(
             }
             let opened = session.execute(BOOTSTRAP).await?;
             opening = Some(opened.round_trip);
-            message.extend_from_slice(program());
+            message.extend_from_slice(program);
             held.insert(LaneChannel { opened, since: Instant::now() })
         }
     };

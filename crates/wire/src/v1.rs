@@ -22,7 +22,8 @@ pub use hub::{
 
 mod fleet;
 pub use fleet::{
-    BreakerCounts, BreakerView, FleetNode, FleetTotals, FleetView, LevelCounts, NodeSpec, NodeView,
+    BreakerCounts, BreakerView, FleetNode, FleetTotals, FleetView, ForgottenView, LevelCounts,
+    NodeSpec, NodeView,
 };
 
 mod stream;

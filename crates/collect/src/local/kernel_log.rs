@@ -10,6 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sickbay_model::catalogue::KERNEL_LOG_DROPPED;
@@ -36,8 +37,9 @@ const DENIED: &str = "the kernel's log may not be read by this user: run as root
      CAP_SYSLOG (`setcap cap_syslog+ep`), or set kernel.dmesg_restrict=0";
 
 /// Follows the log.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct KernelLogReader {
+    faults: Arc<FaultMatcher>,
     opened: Option<(PathBuf, File)>,
     /// What was read of a line that is not complete.
     rest: Vec<u8>,
@@ -49,6 +51,22 @@ pub(super) struct KernelLogReader {
     dropped: u64,
     /// Whether it could be read before: that it cannot be now is then a finding.
     worked: bool,
+}
+
+impl KernelLogReader {
+    pub(super) fn new(faults: &Arc<FaultMatcher>) -> Self {
+        Self {
+            faults: Arc::clone(faults),
+            opened: None,
+            rest: Vec::new(),
+            boot_id: String::new(),
+            sightings: VecDeque::new(),
+            read_to: LogPosition::default(),
+            last_sequence: None,
+            dropped: 0,
+            worked: false,
+        }
+    }
 }
 
 impl LocalCollector for KernelLogReader {
@@ -69,7 +87,7 @@ impl LocalCollector for KernelLogReader {
         }
         let boot_id = boot(roots)?;
         if boot_id != self.boot_id {
-            *self = Self { worked: self.worked, boot_id, ..Self::default() };
+            *self = Self { worked: self.worked, boot_id, ..Self::new(&self.faults) };
         }
         let ended = match &roots.files {
             Files::Here => self.follow(&path),
@@ -208,7 +226,7 @@ impl KernelLogReader {
     }
 
     fn look_at(&mut self, line: &Line<'_>, position: LogPosition) {
-        let found = FaultMatcher::embedded().find(line.message, line.since_boot_us, position);
+        let found = self.faults.find(line.message, line.since_boot_us, position);
         let Some(sighting) = found else { return };
         if self.sightings.len() >= KernelLog::MAX_SIGHTINGS {
             self.sightings.pop_front();
@@ -246,7 +264,7 @@ mod tests {
             let root = tempfile::tempdir().unwrap();
             std::fs::create_dir_all(root.path().join("proc/sys/kernel/random")).unwrap();
             std::fs::create_dir_all(root.path().join("dev")).unwrap();
-            let machine = Self { root, reader: KernelLogReader::default() };
+            let machine = Self { root, reader: KernelLogReader::new(&FaultMatcher::embedded()) };
             machine.write("proc/uptime", "100.50 200.00\n");
             machine.write("proc/sys/kernel/random/boot_id", &format!("{BOOT}\n"));
             machine
@@ -367,7 +385,8 @@ mod tests {
         let later = format!("{text}<3>[   60.0] NVRM: Xid (PCI:0000:3b:00): 79, x\n");
         let log = collect(&later, &mut machine.reader).unwrap().facts.kernel_log.expect("read");
         assert_eq!(codes(&log), ["xid-79", "xid-79"]);
-        let denied = collect("!denied\n", &mut KernelLogReader::default()).unwrap();
+        let denied =
+            collect("!denied\n", &mut KernelLogReader::new(&FaultMatcher::embedded())).unwrap();
         assert!(denied.not_applicable.is_some_and(|why| why.contains("may not be read")));
     }
 }

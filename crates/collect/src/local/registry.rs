@@ -3,8 +3,10 @@
 //! Adding a collector: write its file beside this one, add a line here, and where it answers a new
 //! question, a probe in `sickbay-model`.
 
+use std::sync::Arc;
+
 use super::LocalCollector;
-use crate::ProcessPattern;
+use crate::{FaultMatcher, ProcessPattern};
 
 /// Where a collector runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,13 +56,13 @@ impl std::fmt::Debug for Entry {
 #[cfg(target_os = "linux")]
 #[must_use]
 pub fn all(patterns: &[ProcessPattern]) -> Vec<Entry> {
-    linux(patterns)
+    linux(patterns, &FaultMatcher::embedded())
 }
 
 /// All collectors of Linux's files, freshly made: of this machine where it runs Linux, and of files
 /// that were fetched from one that does, wherever this runs.
 #[must_use]
-pub fn linux(patterns: &[ProcessPattern]) -> Vec<Entry> {
+pub fn linux(patterns: &[ProcessPattern], faults: &Arc<FaultMatcher>) -> Vec<Entry> {
     use super::{
         cpu, disk, filesystem, host, infiniband, kernel_log, links, memory, network, pcie,
         pressure, processes, sensors,
@@ -78,7 +80,7 @@ pub fn linux(patterns: &[ProcessPattern]) -> Vec<Entry> {
         entry(disk::Disks::default(), InProcess, EveryCollection),
         entry(network::Network::default(), InProcess, EveryCollection),
         entry(host::Host::default(), InProcess, EveryCollection),
-        entry(kernel_log::KernelLogReader::default(), InProcess, EveryCollection),
+        entry(kernel_log::KernelLogReader::new(faults), InProcess, EveryCollection),
         entry(filesystem::Filesystems::default(), HostChild, Filesystems),
         entry(links::Links::default(), HostChild, Filesystems),
         entry(infiniband::Infiniband::default(), HostChild, Filesystems),
@@ -97,7 +99,11 @@ pub fn all(_patterns: &[ProcessPattern]) -> Vec<Entry> {
 
 /// Those that run in the monitor itself.
 #[must_use]
-pub fn in_process() -> Vec<Entry> {
+pub fn in_process(faults: &Arc<FaultMatcher>) -> Vec<Entry> {
+    #[cfg(target_os = "linux")]
+    let all = |patterns| linux(patterns, faults);
+    #[cfg(not(target_os = "linux"))]
+    let _ = faults;
     all(&[]).into_iter().filter(|entry| entry.place == Place::InProcess).collect()
 }
 

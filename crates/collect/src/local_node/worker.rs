@@ -8,9 +8,9 @@ use sickbay_runtime::{CallError, ChildCommand, ChildLimits, Clock, WorkerChild, 
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use crate::Sample;
 use crate::local::{LocalCollector, registry};
 use crate::probe_child::{Answer, ChildKind, ChildSettings, Request, collect_one};
+use crate::{FaultMatcher, Sample};
 
 /// Where a lane's collectors come from; makes its workers, again after a hang.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub(super) struct Origin {
 pub(super) enum OriginKind {
     /// Those that read only what the kernel writes from memory. They still get a thread, at about
     /// 15 µs a collection: should one hang all the same, the node goes on reporting.
-    InProcess,
+    InProcess(Arc<FaultMatcher>),
     /// Those that can hang.
     Child(ChildKind),
 }
@@ -35,8 +35,8 @@ pub(super) enum OriginKind {
 impl Origin {
     pub(super) fn collectors(&self) -> Vec<Box<dyn LocalCollector>> {
         match &self.kind {
-            OriginKind::InProcess => {
-                registry::in_process().into_iter().map(|entry| entry.collector).collect()
+            OriginKind::InProcess(faults) => {
+                registry::in_process(faults).into_iter().map(|entry| entry.collector).collect()
             }
             OriginKind::Child(kind) => kind.collectors(&self.settings),
         }
@@ -318,7 +318,7 @@ mod tests {
     #[tokio::test]
     async fn a_collector_that_panics_is_a_failure_and_is_made_anew() {
         let origin = Origin {
-            kind: OriginKind::InProcess,
+            kind: OriginKind::InProcess(FaultMatcher::embedded()),
             settings: Arc::default(),
             child: None,
             clock: Clock::system(),

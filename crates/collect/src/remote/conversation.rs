@@ -305,7 +305,8 @@ impl Conversation {
         let mut text = format!("{number} {word} {seconds} ").into_bytes();
         text.extend_from_slice(words);
         text.push(b'\n');
-        Question { lane, text, limit, awaited, reader: Reader::new(&number, max_bytes) }
+        let program = super::program::line(&self.settings.faults);
+        Question { lane, program, text, limit, awaited, reader: Reader::new(&number, max_bytes) }
     }
 }
 

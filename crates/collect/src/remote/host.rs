@@ -361,7 +361,7 @@ impl Host {
 
 /// Those of the local machine, in their order, and AMD's.
 fn collectors(settings: &RemoteSettings) -> Vec<Box<dyn LocalCollector>> {
-    let entries = registry::linux(&settings.process_patterns).into_iter();
+    let entries = registry::linux(&settings.process_patterns, &settings.faults).into_iter();
     let mut all: Vec<_> = entries.map(|entry| entry.collector).collect();
     all.push(Box::new(AmdCollector::default()));
     all

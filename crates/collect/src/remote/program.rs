@@ -3,7 +3,7 @@
 //! What must hold: a list stands in one place; whatever the program says, its line is a constant
 //! command around quoted text.
 
-use std::sync::LazyLock;
+use std::sync::Arc;
 
 use crate::FaultMatcher;
 use crate::gpu::nvidia_smi::{APPS_FIELDS, REMAPPED_ROWS_FIELDS, TEMPERATURES_QUERY};
@@ -98,12 +98,19 @@ const LIFE_SECONDS: u32 = 900;
 /// After how many seconds it ends behind an answer: nobody polls as rarely as the difference.
 const RENEW_SECONDS: u32 = 780;
 
-/// The program in one line, with the line's end.
-pub(super) static LINE: LazyLock<Vec<u8>> =
-    LazyLock::new(|| packed("/", LIFE_SECONDS, RENEW_SECONDS));
+/// The program in one line, with the line's end: made once for each catalogue of faults.
+pub(super) fn line(faults: &FaultMatcher) -> Arc<[u8]> {
+    let make = || packed_with("/", LIFE_SECONDS, RENEW_SECONDS, faults).into();
+    Arc::clone(faults.remote_program.get_or_init(make))
+}
 
 /// The program for a node whose files are below another root: a recorded tree.
+#[cfg(test)]
 pub(super) fn packed(root: &str, life: u32, renew: u32) -> Vec<u8> {
+    packed_with(root, life, renew, &FaultMatcher::embedded())
+}
+
+fn packed_with(root: &str, life: u32, renew: u32, faults: &FaultMatcher) -> Vec<u8> {
     let mut text = SOURCE.to_owned();
     let remote = format!("fuse*|{}", joined(&REMOTE_KINDS, "|"));
     let skipped = SKIPPED_BELOW.iter().map(|prefix| format!("{}*", lossy(prefix)));
@@ -128,7 +135,7 @@ pub(super) fn packed(root: &str, life: u32, renew: u32) -> Vec<u8> {
         ("@TMPFS@", joined(&KEPT_TMPFS, "|")),
         ("@PSEUDO@", joined(&PSEUDO_KINDS, "|")),
         ("@PSEUDO_PATTERN@", joined(&PSEUDO_KINDS, "|").replace('.', "[.]")),
-        ("@FAULTS@", faults()),
+        ("@FAULTS@", words_of(faults)),
         ("@REMOTE@", remote),
         ("@SKIPPED@", skipped.join("|")),
         ("@SKIPPED_PATTERN@", skipped_pattern.join("|")),
@@ -161,9 +168,8 @@ pub fn packed_line(source: &str) -> Vec<u8> {
 
 /// The words of the fault catalogue, as arguments of `grep`. They are the program's own data, and
 /// quoted all the same.
-fn faults() -> String {
-    let literals = FaultMatcher::embedded().literals();
-    let arguments = literals.map(|literal| format!("-e {}", quoted(&lossy(literal))));
+fn words_of(faults: &FaultMatcher) -> String {
+    let arguments = faults.literals().map(|literal| format!("-e {}", quoted(&lossy(literal))));
     arguments.collect::<Vec<_>>().join(" ")
 }
 
@@ -209,7 +215,7 @@ mod tests {
 
     #[test]
     fn the_program_is_one_line_that_a_shell_understands() {
-        let line = String::from_utf8(LINE.clone()).unwrap();
+        let line = String::from_utf8(line(&FaultMatcher::embedded()).to_vec()).unwrap();
         assert_eq!(line.matches('\n').count(), 1, "one line, ended");
         assert!(line.is_ascii() && !line.contains('\t'));
         let unfilled = |word: &str| word.len() > 2 && word.bytes().all(|b| b.is_ascii_uppercase());

@@ -32,7 +32,11 @@ pub(super) struct Node {
 impl Node {
     /// Started as sshd starts a login shell: `SHELL -c BOOTSTRAP`. `sh` says which shell stands for
     /// `/bin/sh`.
-    pub(super) fn start(sh: &str, program: &[u8], prepare: impl FnOnce(&mut Command)) -> Self {
+    pub(super) fn start(
+        sh: &str,
+        program: impl AsRef<[u8]>,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Self {
         let mut words = sh.split(' ');
         let mut command = Command::new(words.next().unwrap());
         let bootstrap = BOOTSTRAP.strip_prefix("exec /bin/sh -c ").unwrap();
@@ -49,14 +53,18 @@ impl Node {
         Self::spawn(command, program(), prepare)
     }
 
-    fn spawn(mut command: Command, program: &[u8], prepare: impl FnOnce(&mut Command)) -> Self {
+    fn spawn(
+        mut command: Command,
+        program: impl AsRef<[u8]>,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         prepare(&mut command);
         let mut child = command.spawn().unwrap();
         let mut stdin = child.stdin.take();
         let stdout = child.stdout.take().unwrap();
         // A shell that ends at once takes no program.
-        let _ = stdin.as_mut().unwrap().write_all(program);
+        let _ = stdin.as_mut().unwrap().write_all(program.as_ref());
         Self { child, stdin, stdout, bytes: 0 }
     }
 
@@ -199,5 +207,5 @@ pub(super) fn programs(directory: &Path, scripts: &[(&str, &str)]) {
 #[ignore = "a tool, not a test"]
 fn print_the_program() {
     use std::io::stdout;
-    stdout().write_all(program()).unwrap();
+    stdout().write_all(&program()).unwrap();
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sickbay_model::{
-    Event, EventId, EventKind, FaultCatalogue, FaultClass, FaultEntry, Inventory, Status, Timestamp,
+    Event, EventId, EventKind, FaultClass, FaultEntry, Inventory, Status, Timestamp,
 };
 
 use crate::checks::CheckKind;
@@ -28,10 +28,10 @@ pub(super) fn kernel_faults(input: &Input<'_>, facts: &mut NodeFacts, judge: &mu
     if log.is_none() && facts.faults.known().is_empty() {
         return;
     }
-    let catalogue = FaultCatalogue::embedded();
+    let catalogue = &*input.policy.faults.0;
     let news = log.map(|log| facts.faults.take_in(log)).unwrap_or_default();
-    facts.faults.end_by_word(&catalogue, input.at);
-    facts.faults.pass(&catalogue, &input.inventory.host.boot_id, input.at);
+    facts.faults.end_by_word(catalogue, input.at);
+    facts.faults.pass(catalogue, &input.inventory.host.boot_id, input.at);
     for News(fault) in &news {
         if let Some(entry) = catalogue.find(&fault.code) {
             tell(fault, entry, card(facts, fault), input, judge);

@@ -223,7 +223,7 @@ fn an_adapter_that_was_there_is_missed_but_not_while_a_boot_settles() {
     let verdict = story.step();
     assert_eq!(gone(&verdict), Status::Critical);
     assert_eq!(confirmed(&verdict, "hardware_changed", "mlx5_0"), Status::Critical);
-    story.memory.forget_check("hardware_changed", None);
+    story.memory.forget(Some("hardware_changed"), None);
     assert_eq!(gone(&story.step()), Status::Healthy, "it was taken out on purpose");
 }
 
@@ -306,7 +306,7 @@ fn a_slow_pcie_link_is_judged_only_under_load() {
 fn a_gpu_that_is_slowed_down_most_of_the_time_is_unhealthy() {
     let mut story = Story::of(Node::well(2));
     let throttle = |verdict: &Assessment| confirmed(verdict, "gpu_throttle", "1");
-    let mut slowed = |story: &mut Story, reasons: f64| {
+    let slowed = |story: &mut Story, reasons: f64| {
         story.node.set_of(metric::GPU_THROTTLE_REASONS, "1", reasons);
         story.minutes(1)
     };
@@ -459,7 +459,7 @@ fn a_port_slower_than_it_was_is_degraded() {
     let stored = serde_json::to_string(&story.memory).expect("serialises");
     story.memory = serde_json::from_str(&stored).expect("reads");
     assert_eq!(rate(&story.steps(4)), Status::Degraded, "across a restart of the monitor");
-    story.memory.forget_check("infiniband_rate", Some("mlx5_0/1"));
+    story.memory.forget(Some("infiniband_rate"), Some("mlx5_0/1"));
     assert_eq!(rate(&story.steps(4)), Status::Healthy, "it is meant to be so");
 }
 
@@ -503,6 +503,6 @@ fn an_nvme_disk_that_was_there_is_missed() {
     assert_eq!(disks(&story.steps(4)), Status::Healthy, "it is back");
     story.node.inventory.disks.clear();
     assert_eq!(disks(&story.steps(4)), Status::Unhealthy);
-    story.memory.forget_check("hardware_changed", None);
+    story.memory.forget(Some("hardware_changed"), None);
     assert_eq!(disks(&story.steps(4)), Status::Healthy, "they were taken out on purpose");
 }

@@ -4,6 +4,7 @@
 
 mod chains;
 mod expected;
+mod forget;
 mod hardware;
 mod incidents;
 mod kernel_faults;

@@ -248,7 +248,7 @@ fn a_gpu_that_disappears_is_critical_at_once_also_after_a_restart() {
     // Taken out on purpose.
     story.node.lose_gpu(7);
     assert_eq!(story.step().level, Level::Critical);
-    assert_eq!(story.memory.forget_missing_gpus(), 1);
+    assert_eq!(story.memory.forget(None, None).len(), 1);
     story.step();
     assert_eq!(story.step().level, Level::Healthy);
     // Swapped for another: an event, no finding.

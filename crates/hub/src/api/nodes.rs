@@ -11,16 +11,17 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use sickbay_engine::NodeMemory;
 use sickbay_model::{NodeDefinition, NodeOrigin, ResourceId};
 use sickbay_wire::problem::{Mistake, Problem};
-use sickbay_wire::v1::{NodeSpec, NodeView, Page};
+use sickbay_wire::v1::{CheckRef, ForgottenView, NodeSpec, NodeView, Page};
 
 use super::cache::{self, Stamp};
 use super::problem::ProblemResponse;
-use super::query::Query;
+use super::query::{self, Query};
 use super::resources::parse_id;
 use super::{ApiContext, accept, change};
-use crate::command::{Command, CommandError};
+use crate::command::{Command, CommandError, WhatToForget};
 use crate::fleet::{FleetSnapshot, NodeEntry};
 use crate::view;
 
@@ -193,6 +194,52 @@ pub(super) async fn reset_breaker(
     let snapshot = context.shared.fleet.snapshot();
     let entry = snapshot.nodes.get(&id).ok_or_else(|| no_such_node(id.name()))?;
     cache::fresh_json(&view::watched_node(&id, entry))
+}
+
+/// Forgets what a node had, for hardware that was taken out on purpose, and asks the node at once.
+/// Without `check`, all that it had and misses now: GPUs, adapters, ports, links, memory, disks.
+#[utoipa::path(post, path = "/api/v1/nodes/{name}/forget", operation_id = "node_forget", tag = "fleet",
+    params(("name" = String, Path, description = "The node's name", example = "gpu-07"),
+        ("check" = Option<String>, Query, description = "All that is known of this check instead, whether the node misses it or not: a fault that was repaired without a boot", example = "gpu_fault"),
+        ("instance" = Option<String>, Query, description = "Only this instance of the check", example = "3 xid-48")),
+    responses((status = 200, description = "What was forgotten; nothing where nothing was missed", body = ForgottenView),
+        (status = 404, description = "No such node", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 503, description = "The hub is busy; nothing was done", body = Problem,
+            content_type = "application/problem+json"),
+        (status = "4XX", description = "A mistake in the request", body = Problem,
+            content_type = "application/problem+json")))]
+pub(super) async fn forget(
+    State(context): State<ApiContext>,
+    path: PathName,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+    body: Body,
+) -> Result<Response, ProblemResponse> {
+    let what = what_to_forget(&Query::parse(query.as_deref(), &["check", "instance"])?)?;
+    accept::json(&headers)?;
+    let id = named(path)?;
+    change::no_body(&headers, body).await?;
+    let target = id.clone();
+    let asked = context.commands().ask(|answer| Command::Forget(target, what, answer));
+    let forgotten = asked.await.map_err(refused)?.into_iter();
+    let forgotten = forgotten
+        .map(|it| CheckRef { check: it.check.to_string(), instance: it.instance.into() })
+        .collect();
+    cache::fresh_json(&ForgottenView { id: id.to_string(), forgotten })
+}
+
+fn what_to_forget(query: &Query) -> Result<WhatToForget, ProblemResponse> {
+    let check = query.one("check")?.map(str::to_owned);
+    let instance = query.one("instance")?.map(str::to_owned);
+    if let Some(name) = check.as_deref().filter(|name| !NodeMemory::is_check(name)) {
+        return Err(query::wrong("check", name, "the name of a check", "hardware_changed"));
+    }
+    if check.is_none() && instance.is_some() {
+        let why = "an instance is of a check: name it, too";
+        return Err(ProblemResponse::bad_parameter("instance", why, "check=gpu_fault&instance=3"));
+    }
+    Ok(WhatToForget { check, instance })
 }
 
 fn page(snapshot: &FleetSnapshot, after: Option<&ResourceId>, limit: usize) -> Page<NodeView> {

@@ -158,7 +158,7 @@ impl Judge {
     }
 
     /// Puts a node's state among what is to be written; how many bytes it has.
-    fn save(&mut self, id: &ResourceId, at: Timestamp) -> usize {
+    pub(super) fn save(&mut self, id: &ResourceId, at: Timestamp) -> usize {
         let now = self.clock.monotonic();
         let Some(node) = self.nodes.get_mut(id) else { return 0 };
         node.unsaved = false;

@@ -14,6 +14,7 @@ use tokio::sync::broadcast::Receiver;
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::command::WhatToForget;
 use crate::fleet::{Change, Fleet};
 
 const START_MS: i64 = 1_800_000_000_000;
@@ -284,8 +285,26 @@ fn a_gpu_that_is_not_there_any_more_is_removed_or_shown_as_missing() {
     let lost = bench.shown("gpu/gpu-07/1").expect("a lost card is not out of sight");
     assert_eq!(lost.summary.level, Level::Critical);
     // An operator took it out on purpose.
-    let node = bench.judge.nodes.get_mut(&bench.resource.id).expect("known");
-    assert_eq!(node.memory.forget_missing_gpus(), 1);
+    let (id, everything) = (bench.resource.id.clone(), WhatToForget::default());
+    let forgotten = bench.judge.forget(&id, &everything).expect("it is watched");
+    assert_eq!(forgotten.len(), 1, "{forgotten:?}");
+    assert_eq!(bench.judge.forget(&id, &everything), Some(Vec::new()), "there is no more");
+    assert_eq!(bench.judge.forget(&ResourceId::node("nobody").expect("an id"), &everything), None);
+    bench.judge.publish();
+    assert!(bench.store.flush());
+    let told = bench.events();
+    let told: Vec<_> = told.iter().filter(|it| it.kind == EventKind::HardwareForgotten).collect();
+    let [event] = told.as_slice() else { panic!("{told:?}") };
+    assert_eq!(event.resource.as_ref(), Some(&id));
+    assert!(event.message.contains("gpu_missing"), "{}", event.message);
+    // Across a crash, too.
+    let states = bench.store.states().expect("readable");
+    let mut after = Bench::new();
+    after.hands.set_wall(bench.clock.now_ms());
+    after.gpus = 1;
+    after.judge.restore(states, &BTreeSet::from([id]));
+    after.collect();
+    assert_eq!(after.shown("gpu/gpu-07/1"), None);
     bench.collect();
     assert_eq!(bench.shown("gpu/gpu-07/1"), None);
     let mut removed = Vec::new();

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use sickbay_engine::Forgotten;
 use sickbay_model::{EventKind, MAX_NODES, NodeDefinition, NodeOrigin, ResourceId, Timestamp};
 use sickbay_store::WriteBatch;
 use tokio::sync::oneshot;
 use tokio::task::JoinError;
 
 use super::Monitor;
-use crate::command::{Command, CommandError};
+use crate::command::{Command, CommandError, WhatToForget};
 use crate::watch::Added;
 
 /// Commands that are being written down at once; more are told to try again.
@@ -50,6 +51,9 @@ impl Monitor {
             Command::ResetBreaker(id, answer) => {
                 // Who asked may have gone.
                 let _ = answer.send(self.reset_breaker(&id));
+            }
+            Command::Forget(id, what, answer) => {
+                let _ = answer.send(self.forget(&id, &what));
             }
         }
     }
@@ -217,6 +221,19 @@ impl Monitor {
         self.judge.publish();
         self.agenda.hurry(index, self.clock.monotonic());
         Ok(())
+    }
+
+    fn forget(
+        &mut self,
+        id: &ResourceId,
+        what: &WhatToForget,
+    ) -> Result<Vec<Forgotten>, CommandError> {
+        let unknown = || CommandError::Unknown(id.clone());
+        let index = *self.by_id.get(id).ok_or_else(unknown)?;
+        let forgotten = self.judge.forget(id, what).ok_or_else(unknown)?;
+        self.judge.publish();
+        self.agenda.hurry(index, self.clock.monotonic());
+        Ok(forgotten)
     }
 }
 

@@ -9,7 +9,7 @@ use sickbay_store::{EventQuery, StoreOptions};
 use tempfile::TempDir;
 
 use super::*;
-use crate::command::{CommandError, Commands};
+use crate::command::{CommandError, Commands, WhatToForget};
 use crate::fleet::{FleetPublisher, FleetSnapshot, NodeEntry};
 use crate::hub_status::ConfigState;
 use crate::source::scripted::{Act, Stage};

@@ -82,6 +82,41 @@ async fn removing_and_resetting() {
 }
 
 #[tokio::test]
+async fn forgetting_says_what_was_forgotten() {
+    let hub = hub::start().await;
+    let forget = "/api/v1/nodes/gpu-07/forget";
+    for (query, asked, instance) in [
+        ("", "forget None None of node/gpu-07", "mlx5_1"),
+        (
+            "?check=gpu_fault&instance=3%20xid-48",
+            "forget Some(\"gpu_fault\") Some(\"3 xid-48\") of node/gpu-07",
+            "3 xid-48",
+        ),
+    ] {
+        let path = format!("{forget}{query}");
+        let (reply, done) = tokio::join!(post(&hub, &path, &[], ""), hub.obey(Ok(())));
+        assert_eq!((reply.status, done.as_str()), (200, asked), "{reply:?}");
+        let json = reply.json();
+        assert_eq!(json["id"], "node/gpu-07");
+        assert_eq!(json["forgotten"][0]["check"], "hardware_changed");
+        assert_eq!(json["forgotten"][0]["instance"], instance);
+    }
+    for (query, said) in [
+        ("?check=nonsense", "nonsense"),
+        ("?instance=3", "name it, too"),
+        ("?chekc=gpu_fault", "chekc"),
+    ] {
+        let reply = post(&hub, &format!("{forget}{query}"), &[], "").await;
+        assert_eq!(reply.status, 400, "{query}");
+        let detail = reply.problem().detail;
+        assert!(detail.contains(said), "{query}: {detail}");
+    }
+    let unknown = CommandError::Unknown(ResourceId::node("gpu-07").expect("an id"));
+    let (reply, _) = tokio::join!(post(&hub, forget, &[], ""), hub.obey(Err(unknown)));
+    assert_eq!(reply.status, 404);
+}
+
+#[tokio::test]
 async fn every_mistake_is_named_at_once_and_nothing_is_asked_of_the_loop() {
     let hub = hub::start().await;
     let body = "{\"name\": \"a b\", \"host\": \"-oProxyCommand=x\", \"port\": 0, \
@@ -194,6 +229,7 @@ async fn a_token_is_asked_for_every_change() {
         ("GET", "/api/v1/nodes/calm"),
         ("DELETE", "/api/v1/nodes/calm"),
         ("POST", "/api/v1/nodes/calm/breaker/reset"),
+        ("POST", "/api/v1/nodes/calm/forget"),
     ] {
         let reply = ask(hub.addr, method, path, &[JSON], b"{\"name\": \"gpu-08\"}").await;
         assert_eq!(reply.status, 401, "{method} {path}");

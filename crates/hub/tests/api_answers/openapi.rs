@@ -98,6 +98,7 @@ async fn every_route_is_documented() {
         "get /api/v1/nodes/{name}",
         "delete /api/v1/nodes/{name}",
         "post /api/v1/nodes/{name}/breaker/reset",
+        "post /api/v1/nodes/{name}/forget",
         "get /api/v1/resources",
         "get /api/v1/resources/{kind}/{name}",
         "get /api/v1/history",

@@ -161,6 +161,15 @@ impl TestHub {
             }
             Command::RemoveNode(id, to) => (format!("remove {id}"), to),
             Command::ResetBreaker(id, to) => (format!("reset {id}"), to),
+            Command::Forget(id, what, to) => {
+                let forgotten = sickbay_engine::Forgotten {
+                    check: sickbay_model::CheckId::new("hardware_changed"),
+                    instance: what.instance.clone().unwrap_or_else(|| "mlx5_1".to_owned()).into(),
+                };
+                *self.asked.lock().expect("no panic") = Some(asked);
+                to.send(answer.map(|()| vec![forgotten])).expect("the handler waits");
+                return format!("forget {:?} {:?} of {id}", what.check, what.instance);
+            }
         };
         *self.asked.lock().expect("no panic") = Some(asked);
         to.send(answer).expect("the handler waits");

@@ -3,7 +3,8 @@
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::ChildStdin;
 use tokio::time::{Instant, timeout_at};
 
 use super::process::Process;
@@ -41,6 +42,18 @@ impl OneShot {
     /// When it cannot be started, does not end in time, or writes too much. A failing exit status
     /// is no error.
     pub async fn run(&mut self, deadline: Duration) -> Result<ProgramOutput, CallError> {
+        self.run_with(&[], deadline).await
+    }
+
+    /// Runs it with this on its stdin, which it may leave unread. Dropping the future kills it.
+    ///
+    /// # Errors
+    /// As [`OneShot::run`].
+    pub async fn run_with(
+        &mut self,
+        input: &[u8],
+        deadline: Duration,
+    ) -> Result<ProgramOutput, CallError> {
         if let Some((process, since)) = &mut self.stuck {
             if process.try_reap().is_none() {
                 let (pid, age) = (process.pid().unwrap_or(0), since.elapsed());
@@ -50,14 +63,17 @@ impl OneShot {
         }
         let end = Instant::now() + deadline;
         let (mut process, mut pipes) = Process::start(&self.command)?;
-        drop(pipes.stdin);
         let limit = self.limits.max_line_bytes;
         let mut stdout = Vec::new();
         let read = async {
             let mut bounded = pipes.stdout.take(limit as u64 + 1);
+            // To the end of both: who closes its stdout early may still be reading.
+            let talk = async {
+                tokio::join!(bounded.read_to_end(&mut stdout), feed(pipes.stdin, input)).0
+            };
             tokio::select! {
                 biased;
-                read = bounded.read_to_end(&mut stdout) => read,
+                read = talk => read,
                 () = pipes.stderr.drain() => Ok(0),
             }
         };
@@ -95,6 +111,12 @@ impl OneShot {
     }
 }
 
+/// Writes the input and closes the pipe.
+async fn feed(mut stdin: ChildStdin, input: &[u8]) {
+    // A program that does not want its input is none the worse for it.
+    let _ = stdin.write_all(input).await;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +151,22 @@ mod tests {
             assert_eq!(error.to_string(), message, "{script}");
             assert!(began.elapsed() < AMPLE && program.stuck_pid().is_none());
         }
+    }
+
+    #[tokio::test]
+    async fn a_program_reads_its_input_or_leaves_it() {
+        let input = "x".repeat(300_000);
+        for (script, answer) in [
+            ("wc -c", "300000\n"),
+            ("echo ready", "ready\n"),
+            ("echo ready; exec >&-; test $(wc -c) = 300000", "ready\n"),
+        ] {
+            let output = shell(script).run_with(input.as_bytes(), AMPLE).await.expect(script);
+            let text = String::from_utf8_lossy(&output.stdout).trim_start().to_owned();
+            assert_eq!((text.as_str(), output.status.success()), (answer, true), "{script}");
+        }
+        let output = shell("cat").run(AMPLE).await.expect("ends");
+        assert_eq!(output.stdout, b"");
     }
 
     #[tokio::test]

@@ -216,11 +216,22 @@ impl Client {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> Result<Vec<u8>, AskError> {
+        self.change_by(method, path, &[], body).await
+    }
+
+    /// Like [`Self::change`], with a query.
+    pub(crate) async fn change_by(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, String)],
+        body: Option<&impl Serialize>,
+    ) -> Result<Vec<u8>, AskError> {
         let json = |error: serde_json::Error| AskError::Strange(error.to_string());
         let body = body.map(serde_json::to_vec).transpose().map_err(json)?;
         let mut tries = 0;
         loop {
-            let mut request = self.request(method.clone(), path, &[], "application/json");
+            let mut request = self.request(method.clone(), path, query, "application/json");
             if let Some(body) = &body {
                 request = request.header("content-type", "application/json").body(body.clone());
             }

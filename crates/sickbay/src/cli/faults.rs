@@ -39,7 +39,7 @@ pub(crate) struct FaultsOptions {
 }
 
 pub(crate) fn run(context: &Context, options: &FaultsOptions) -> Outcome {
-    let catalogue = FaultCatalogue::embedded();
+    let catalogue = context.load_config_to_ask().settings.hub.policy.faults.0;
     if let Some(wanted) = &options.code {
         let entry = find(&catalogue, wanted).ok_or_else(|| unknown(&catalogue, wanted))?;
         if options.json {

@@ -1,4 +1,4 @@
-//! `sickbay nodes`: many nodes at once, from lists that exist already.
+//! `sickbay nodes`: many nodes at once, from lists that exist already; and what a node had.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,7 +8,8 @@ use sickbay_wire::v1::NodeSpec;
 
 use super::watched::watched;
 use super::{
-    Context, Failure, Outcome, block_on, exit_code, format, nodes_import, print_json, safe,
+    Context, Failure, Outcome, block_on, exit_code, format, nodes_forget, nodes_import, print_json,
+    safe,
 };
 use crate::config::Settings;
 
@@ -25,7 +26,7 @@ const GIT_HOSTS: [&str; 9] = [
     "aur.archlinux.org",
 ];
 
-/// Take nodes over from lists that exist already
+/// Take nodes over from lists that exist already, forget what they had
 #[derive(Debug, Args)]
 pub(crate) struct NodesOptions {
     #[command(subcommand)]
@@ -47,12 +48,14 @@ Prints commands to paste; adds nothing by itself. Patterns and git hosts are lef
         json: bool,
     },
     Import(nodes_import::ImportOptions),
+    Forget(nodes_forget::ForgetOptions),
 }
 
 pub(crate) fn run(context: &Context, options: NodesOptions) -> Outcome {
     match options.command {
         NodesCommand::Discover { json } => discover(context, json),
         NodesCommand::Import(options) => nodes_import::run(context, &options),
+        NodesCommand::Forget(options) => nodes_forget::run(context, &options),
     }
 }
 

@@ -88,6 +88,7 @@ fn tie_all(way: Direction, raw: &mut RawConfig, settings: &mut Settings) {
     tie_local(way, raw, &mut hub.local);
     super::bind_fleet::tie_fleet(way, raw, hub);
     super::bind_policy::tie_policy(way, raw, &mut hub.policy);
+    super::raw_faults::tie_faults(way, &mut raw.faults, hub);
     super::bind_fleet::tie_silence(way, raw, &mut hub.policy);
     section(way, &mut raw.schedule, |raw| {
         tie(way, &mut raw.concurrency, &mut hub.concurrent_collections);

@@ -48,6 +48,10 @@ fn check_value(tree: &mut Tree, rule: Rule<'_>, path: &str, mistakes: &mut Vec<M
     if tree.value == Value::Null {
         return true;
     }
+    let rule = match tree.value {
+        Value::Map(_) => rule.or_section().unwrap_or(rule),
+        _ => rule,
+    };
     let before = mistakes.len();
     match (rule.shape(), &mut tree.value) {
         (Shape::Section, Value::Map(entries)) => {
@@ -192,7 +196,7 @@ fn check_text(text: &str, rule: Rule<'_>) -> Option<Problem> {
     if !words.is_empty() && !words.contains(&text) {
         let nearest = super::mistake::nearest(text, words.iter().copied()).map(str::to_owned);
         let text = format!("is {shown}");
-        return Some(Problem { text, allowed: Some(words.join(", ")), nearest });
+        return Some(Problem { text, allowed: Some(allowed(rule)), nearest });
     }
     let outcome = match rule.format() {
         "duration" => check_quantity::<DurationText>(text, rule),
@@ -279,7 +283,8 @@ fn article(rule: Rule<'_>) -> &'static str {
 pub(super) fn allowed(rule: Rule<'_>) -> String {
     let words = rule.words();
     if !words.is_empty() {
-        return words.join(", ");
+        let section = rule.or_section().map(|section| format!(", or {}", allowed(section)));
+        return words.join(", ") + &section.unwrap_or_default();
     }
     let span = |low: Option<String>, high: Option<String>| match (low, high) {
         (Some(low), Some(high)) => format!(", from {low} to {high}"),

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sickbay_hub::Secret;
 
+pub use super::raw_faults::{RawFaultEntry, RawFaults};
 pub use super::raw_fleet::{RawBreaker, RawDoubt, RawExpected, RawNode, RawSsh};
 pub use super::raw_outlier::RawOutlier;
 pub use super::raw_policy::{
@@ -78,6 +79,8 @@ section! {
         doubt: RawDoubt,
         /// When a GPU or node departs from those that do the same work.
         outlier: RawOutlier,
+        /// Faults of a kernel's log, besides those that are known (`sickbay faults`) or instead of them.
+        faults: RawFaults,
         /// May work be started on a node?
         readiness: RawReadiness,
         /// History and its limits.

@@ -16,6 +16,7 @@ pub(super) fn check(raw: &RawConfig, settings: &Settings, tree: &Tree) -> Vec<Mi
     mistakes.processes(raw);
     let nodes = raw.nodes.as_deref().unwrap_or_default();
     mistakes.mistakes.extend(super::node_rules::check(nodes, tree));
+    mistakes.mistakes.extend(raw.faults.iter().flat_map(|it| super::fault_rules::check(it, tree)));
     mistakes.policy(settings);
     mistakes.mistakes
 }

@@ -21,6 +21,19 @@ pub fn schema() -> Json {
     schema
 }
 
+/// The schema of what is said about faults, in the config and in the catalogue itself.
+#[must_use]
+pub fn faults_schema() -> Json {
+    let generator = SchemaSettings::draft2020_12()
+        .with(|settings| settings.inline_subschemas = true)
+        .into_generator();
+    let mut schema = generator.into_root_schema_for::<super::raw::RawFaults>().to_value();
+    if let Json::Object(root) = &mut schema {
+        root.insert("title".to_owned(), Json::from("Sickbay fault catalogue"));
+    }
+    schema
+}
+
 /// A view on the rule of one field.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rule<'a>(&'a Map<String, Json>);
@@ -107,6 +120,13 @@ impl<'a> Rule<'a> {
             }
             (None, None) => Vec::new(),
         }
+    }
+
+    /// The rule of the section that may stand in place of a word (`clears: {after_seconds: 900}`).
+    #[must_use]
+    pub(super) fn or_section(self) -> Option<Self> {
+        let any = self.get("oneOf")?.as_array()?;
+        any.iter().filter_map(Self::of).find(|rule| rule.shape_word() == "object")
     }
 
     /// The range of a number.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use expect_test::expect;
+use sickbay_model::{Clears, FaultCatalogue, FaultCode, LogPosition, Status};
 
 use super::*;
 
@@ -430,4 +431,100 @@ fn a_config_of_twenty_thousand_nodes_is_read_and_one_more_refused() {
     let error =
         read(&format!("nodes:\n{names}"), &[]).map(|_| ()).expect_err("too many").to_string();
     assert!(error.contains("`nodes` has 20001 items; at most 20000 are allowed"), "{error}");
+}
+
+#[test]
+fn faults_are_changed_and_added() {
+    let text = r#"
+faults:
+  families:
+    - name: my-nic
+      literals: [my_nic]
+      pattern: 'my_nic (?<device>[0-9a-f:.]+): link lost (?<number>[0-9]+)'
+      code: my-nic-link
+  entries:
+    - {code: xid-13, status: unhealthy, clears: {after_seconds: 3600}}
+    - code: my-nic-link
+      title: link of our adapter lost
+      meaning: The cable is loose.
+      class: network
+      status: degraded
+      advice: reseat it
+      clears: reboot
+      repeated: [{count: 3, within_seconds: 600, status: unhealthy, advice: replace it}]
+"#;
+    let settings = read(text, &[]).expect("valid").settings;
+    let catalogue = &settings.hub.policy.faults.0;
+    let find = |code: &'static str| catalogue.find(&FaultCode::new(code)).expect(code);
+    let changed = find("xid-13");
+    assert_eq!(changed.title, "graphics engine exception", "what is not given stays");
+    assert_eq!((changed.status, changed.advisory), (Status::Unhealthy, false));
+    assert_eq!(changed.clears, Clears::AfterSeconds(3600));
+    assert_eq!(find("my-nic-link").repeated.len(), 1);
+    assert_eq!(find("my-nic-link").sources[0].name, "configuration");
+    assert_eq!(catalogue.families[0].name, "my-nic", "asked first");
+    let line = b"my_nic 0000:3b:00.0: link lost 7";
+    for matcher in [&settings.hub.local.faults, &settings.hub.ssh.remote.faults] {
+        let found = matcher.find(line, 0, LogPosition(0)).expect("recognised");
+        assert_eq!((found.code.as_str(), &*found.device), ("my-nic-link", "0000:3b:00.0"));
+    }
+    // Shown as a file, it means the same.
+    let again = read(&commented(&show(&settings)).expect("YAML"), &[]).expect("valid").settings;
+    assert_eq!(again.hub.policy.faults, settings.hub.policy.faults);
+    let changes = compare(&Settings::defaults(&sources(&[]).environment, false), &settings);
+    assert_eq!(changes.changed, ["faults.entries", "faults.families"]);
+    assert!(changes.needs_restart.is_empty());
+}
+
+#[test]
+fn mistakes_about_faults_have_their_places() {
+    let text = r#"
+faults:
+  entries:
+    - {code: xid-133, status: degraded}
+    - {code: xid-79, status: fatal}
+    - {code: xid-48, clears: resett}
+    - {code: xid-31, clears: {after_secs: 60}}
+    - {code: xid-46, clas: fabric}
+    - {code: xid-46, class: fabrik}
+    - {code: nfs-ok, ends: [nfs-not-respondin]}
+    - {code: xid-45, repeated: [{count: 1, within_seconds: 60, status: degraded, advice: x}]}
+    - {code: Xid 7, title: t, meaning: m, class: cpu, status: healthy, advice: a, clears: reset}
+    - {code: xid-13, advisory: true, status: critical}
+  families:
+    - {name: xid, literals: ["NVRM: Xid"], pattern: "NVRM: Xid (", code: "xid-{number}"}
+    - {name: mine, literals: [x], pattern: x, code: xid-79}
+    - {name: other, literals: [other thing], pattern: thing, code: oom-kil}
+    - {name: last, litterals: [other thing], pattern: thing, code: xid-79}
+"#;
+    let mistakes = read(text, &[]).expect_err("refused");
+    expect![[r#"
+        the configuration has 17 mistakes
+        /etc/sickbay/config.yaml:4:14: `faults.entries.0.code`: xid-133 is not in the catalogue, so it needs `title`, `meaning`, `class`, `advice`, `clears`; did you mean `xid-13`?
+        /etc/sickbay/config.yaml:5:30: `faults.entries.1.status` is "fatal"
+            allowed: healthy, degraded, unhealthy, critical, unknown
+        /etc/sickbay/config.yaml:6:30: `faults.entries.2.clears` is "resett"; did you mean `reset`?
+            allowed: reset, reboot, or keys: after_seconds
+        /etc/sickbay/config.yaml:7:30: `after_seconds` is missing in `faults.entries.3.clears`
+        /etc/sickbay/config.yaml:7:31: `after_secs` is not a field in `faults.entries.3.clears`; did you mean `after_seconds`?
+        /etc/sickbay/config.yaml:8:22: `clas` is not a field in `faults.entries.4`; did you mean `class`?
+        /etc/sickbay/config.yaml:9:14: `faults.entries.5.code`: xid-46 stands in an earlier entry already
+        /etc/sickbay/config.yaml:9:29: `faults.entries.5.class` is "fabrik"; did you mean `fabric`?
+            allowed: application, information, gpu_reset, nv_link, reboot, gpu_power, fabric, pcie, network, disk, filesystem, memory, cpu, kernel
+        /etc/sickbay/config.yaml:10:28: `faults.entries.6.ends`: nfs-not-respondin has no entry; did you mean `nfs-not-responding`?
+        /etc/sickbay/config.yaml:11:32: `faults.entries.7.repeated`: it needs at least two sightings, a time, and a short advice
+        /etc/sickbay/config.yaml:12:14: `faults.entries.8.code`: it is not of at most 64 small letters, digits and hyphens
+        /etc/sickbay/config.yaml:13:32: `faults.entries.9.advisory`: what lowers no level can be degraded at most
+        /etc/sickbay/config.yaml:15:53: `faults.families.0.pattern` cannot be used: found open group without closing ')'
+        /etc/sickbay/config.yaml:16:30: `faults.families.1.literals`: "x" is not 3 to 80 plain ASCII characters
+        /etc/sickbay/config.yaml:17:68: `faults.families.2.code`: oom-kil has no entry; did you mean `oom-kill`?
+        /etc/sickbay/config.yaml:18:7: `literals` is missing in `faults.families.3`
+        /etc/sickbay/config.yaml:18:20: `litterals` is not a field in `faults.families.3`; did you mean `literals`?"#]].assert_eq(&mistakes.to_string());
+}
+
+#[test]
+fn the_catalogue_itself_is_written_as_the_config_wants_it() {
+    let catalogue = serde_json::to_string(&*FaultCatalogue::embedded()).expect("JSON");
+    let loaded = read(&format!("faults: {catalogue}"), &[]).expect("valid");
+    assert_eq!(*loaded.settings.hub.policy.faults.0, *FaultCatalogue::embedded());
 }

@@ -80,6 +80,8 @@ fn nodes_come_and_go_without_a_hub_and_with_one_and_survive_a_restart() {
     ends(&place, &["breaker", "reset", "gpu-7"], 66, "gpu-7");
     ends(&place, &["breaker", "reset", "../hub"], 64, "is not a name");
     ends(&place, &["breaker", "list", "--all"], 0, "gpu-2");
+    ends(&place, &["nodes", "forget", "gpu-2"], 0, "nothing was forgotten");
+    ends(&place, &["nodes", "forget", "gpu-7"], 66, "gpu-7");
     ends(&place, &["remove", "node", "gpu-2", "node/gpu-01"], 0, "its history stays");
     ends(&place, &["remove", "node", "gpu-2"], 66, "is not watched");
     drop(hub);

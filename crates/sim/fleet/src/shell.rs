@@ -213,7 +213,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    use sickbay_collect::remote::{Conversation, Progress, Reached, program};
+    use sickbay_collect::remote::{Conversation, Progress, Reached};
     use sickbay_model::{
         Observation, ProbeError, ProbeErrorKind, ProbeOutcome, Resource, ResourceId, Timestamp,
         catalogue, probe,
@@ -244,7 +244,7 @@ mod tests {
                     let shell = shells.entry(question.lane).or_insert_with(Shell::default);
                     let mut sent = question.text.clone();
                     if !shell.has_program {
-                        sent = [program(), &question.text].concat();
+                        sent = [&question.program, question.text.as_slice()].concat();
                     }
                     let mut complete = false;
                     for reply in shell.take(&sent, &host, behaviour, now) {

@@ -8,6 +8,7 @@ use sickbay_model::{ExpectedHardware, Level, NodeDefinition, NodeOrigin, SshTarg
 use utoipa::ToSchema;
 
 use super::hub::SystemScore;
+use super::resources::CheckRef;
 
 /// Every node in one line each, with the score of the whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -209,6 +210,15 @@ impl NodeSpec {
             origin,
         }
     }
+}
+
+/// What was forgotten of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ForgottenView {
+    /// `node/NAME`.
+    pub id: String,
+    /// The checks that were forgotten: each is judged anew, from what there is now.
+    pub forgotten: Vec<CheckRef>,
 }
 
 /// A node as it is defined, and how asking it goes.

@@ -34,7 +34,7 @@ fn mark(name: &str) -> String {
     format!("SICKBAY_TEST_MARK={name}-{}", std::process::id())
 }
 
-fn marked(sh: &str, packed: &[u8], mark: &str, path: Option<&Path>) -> Node {
+fn marked(sh: &str, packed: impl AsRef<[u8]>, mark: &str, path: Option<&Path>) -> Node {
     Node::start(sh, packed, |command| {
         let (name, value) = mark.split_once('=').unwrap();
         command.env(name, value);
@@ -49,7 +49,7 @@ fn marked(sh: &str, packed: &[u8], mark: &str, path: Option<&Path>) -> Node {
 fn question(lane: Lane, text: &str, number: &str) -> Question {
     let reader = reader::Reader::new(number, 1 << 24);
     let text = format!("{number} {text}\n").into_bytes();
-    Question { lane, text, limit: PATIENCE, awaited: true, reader }
+    Question { lane, program: program(), text, limit: PATIENCE, awaited: true, reader }
 }
 
 const EVERYTHING: &str = "host 4 fast space links sensors processes amd";
@@ -130,7 +130,7 @@ fn what_hangs_is_killed_and_told_and_what_cannot_be_told_ends_too() {
 fn forgotten_it_ends_by_itself() {
     for (place, sh) in SHELLS.into_iter().enumerate() {
         let mark = mark(&format!("life-{place}"));
-        let mut node = marked(sh, &program::packed("/", 2, 1000), &mark, None);
+        let mut node = marked(sh, program::packed("/", 2, 1000), &mark, None);
         let end = Instant::now() + PATIENCE;
         assert_eq!(node.read(end).map(|bytes| bytes.len()), Some(0), "{sh}: its output ends");
         all_end(&mark, Duration::from_secs(10), sh);

@@ -42,6 +42,14 @@ async fn a_dead_node_is_not_asked_for_minutes_and_found_again() {
         let moves = hub.events(&[EventKind::BreakerMoved]);
         assert_eq!(moves.len(), 4, "open, half-open, open, closed: {moves:?}");
         assert!(moves.iter().all(|(_, of)| of == "n0003"));
+        // To forget asks at once, too.
+        let asked = hub.stage.asked("n0003").len();
+        let forget = |answer| Command::Forget(id("n0003"), WhatToForget::default(), answer);
+        assert_eq!(hub.commands.ask(forget).await, Ok(Vec::new()));
+        tokio::time::sleep(ms(100)).await;
+        assert_eq!(hub.stage.asked("n0003").len(), asked + 1);
+        let forget = |answer| Command::Forget(id("nobody"), WhatToForget::default(), answer);
+        assert!(hub.commands.ask(forget).await.is_err());
         for (name, expected) in [("here", "behind no breaker"), ("nobody", "not watched")] {
             let refused = hub.commands.ask(|answer| Command::ResetBreaker(id(name), answer)).await;
             let refused = refused.expect_err("refused").to_string();
