@@ -50,6 +50,7 @@ fn an_h100_tells_everything() {
             0     gpu_row_remap_pending = 0
             0     gpu_row_remap_failed = 0
             0     gpu_temperature_margin_slowdown_celsius = -2
+            0     gpu_ecc_sram_threshold_exceeded = 0
             0/0   nvlink_active = 1
             0/0   nvlink_replay_errors_total = 0
             0/0   nvlink_recovery_errors_total = 0

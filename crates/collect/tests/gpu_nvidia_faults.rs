@@ -150,7 +150,7 @@ fn a_gpu_in_trouble_is_marked_and_hides_no_other() {
             3,
             GpuCondition::Lost,
             expect![[r#"
-                38 38 38 0 38 38 38 38 
+                39 39 39 0 39 39 39 39 
                 the GPU is lost: it fell off the bus or does not respond
             "#]],
         ),
@@ -159,7 +159,7 @@ fn a_gpu_in_trouble_is_marked_and_hides_no_other() {
             3,
             GpuCondition::Lost,
             expect![[r#"
-                38 38 38 11 38 38 38 38 
+                39 39 39 11 39 39 39 39 
                 the GPU is lost: it fell off the bus or does not respond
             "#]],
         ),
@@ -168,7 +168,7 @@ fn a_gpu_in_trouble_is_marked_and_hides_no_other() {
             5,
             GpuCondition::ResetRequired,
             expect![[r#"
-                38 38 38 38 38 31 38 38 
+                39 39 39 39 39 32 39 39 
                 the GPU must be reset before it can be used again
             "#]],
         ),
@@ -177,17 +177,17 @@ fn a_gpu_in_trouble_is_marked_and_hides_no_other() {
             2,
             GpuCondition::Answering,
             expect![[r#"
-            38 38 36 38 38 38 38 38 
-            power: an internal driver error occurred
-            field 82: an internal driver error occurred
-        "#]],
+                39 39 37 39 39 39 39 39 
+                power: an internal driver error occurred
+                field 82: an internal driver error occurred
+            "#]],
         ),
         (
             "fault-strange-code",
             2,
             GpuCondition::Answering,
             expect![[r#"
-                38 38 37 38 38 38 38 38 
+                39 39 38 39 39 39 39 39 
                 temperature: the driver answered 4242, which NVML does not define
             "#]],
         ),
@@ -196,9 +196,9 @@ fn a_gpu_in_trouble_is_marked_and_hides_no_other() {
             0,
             GpuCondition::Answering,
             expect![[r#"
-            37 37 37 37 37 37 37 37 
-            processes: the current user does not have permission to perform this operation
-        "#]],
+                38 38 38 38 38 38 38 38 
+                processes: the current user does not have permission to perform this operation
+            "#]],
         ),
     ] {
         let mut machine = Machine::with("h100x8");
@@ -381,6 +381,7 @@ fn lies_are_refused_by_the_frame_and_never_clamped() {
             0     gpu_row_remap_pending = 7
             0     gpu_row_remap_failed = 0
             0     gpu_temperature_margin_slowdown_celsius = -2
+            0     gpu_ecc_sram_threshold_exceeded = 0
             0/0   nvlink_active = 1
             0/0   nvlink_replay_errors_total = 0
             0/0   nvlink_recovery_errors_total = 0
