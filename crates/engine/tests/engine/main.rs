@@ -15,6 +15,7 @@ mod outliers;
 mod peers;
 mod properties;
 mod reach;
+mod rules;
 mod scenarios;
 mod stragglers;
 mod verdicts;
