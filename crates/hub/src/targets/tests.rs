@@ -208,12 +208,14 @@ fn bound(limits: Places, targets: &[Sim]) -> Duration {
     let slowest = targets.iter().map(|sim| sim.takes).max().unwrap_or_default();
     // In one round a group is given its part of the places, and at least one every `groups` places.
     // Who opens a session may wait for a place behind all others, and then for an opening; that one
-    // is left unused as long as older ones with a session go first.
+    // is left unused as long as older ones with a session go first. For each opening before his that
+    // is its own time, that of a place, and, where its group holds its share of the places, that of
+    // one of them.
     let all = longest_line * groups.len().max(2);
     let for_places = all.div_ceil(limits.collections);
     let for_openings =
         if targets.iter().any(|sim| sim.opens) { all.div_ceil(limits.openings) } else { 0 };
-    let rounds = for_places + 2 * for_openings + 2;
+    let rounds = for_places + 3 * for_openings + 2;
     slowest * u32::try_from(rounds).expect("small")
 }
 
