@@ -103,17 +103,18 @@ fn nvml_tells_the_same_and_some_more() {
     check(
         &only_nvml.join("\n"),
         expect![[r#"
-        gpu_energy_joules_total
-        gpu_nvlinks
-        gpu_nvlinks_active
-        gpu_pcie_replays_total
-        gpu_temperature_margin_slowdown_celsius
-        gpu_temperature_shutdown_celsius
-        gpu_temperature_slowdown_celsius
-        nvlink_active
-        nvlink_crc_errors_total
-        nvlink_recovery_errors_total
-        nvlink_replay_errors_total"#]],
+            gpu_ecc_sram_threshold_exceeded
+            gpu_energy_joules_total
+            gpu_nvlinks
+            gpu_nvlinks_active
+            gpu_pcie_replays_total
+            gpu_temperature_margin_slowdown_celsius
+            gpu_temperature_shutdown_celsius
+            gpu_temperature_slowdown_celsius
+            nvlink_active
+            nvlink_crc_errors_total
+            nvlink_recovery_errors_total
+            nvlink_replay_errors_total"#]],
     );
 }
 

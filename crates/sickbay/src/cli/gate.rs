@@ -146,7 +146,8 @@ fn freshness(detail: &ResourceDetail, now: Timestamp, max_age: Duration) -> Resu
         return Err(format!("the hub has not seen {id} yet"));
     };
     let age = u64::try_from(now.as_unix_ms().saturating_sub(at.as_unix_ms())).unwrap_or(0);
-    if u128::from(age) > max_age.as_millis() {
+    // Times are told in whole milliseconds: it may be nearly one older.
+    if u128::from(age) + 1 >= max_age.as_millis() {
         return Err(format!("the hub saw {id} {}, which is too long ago", format::age(at, now)));
     }
     Ok(format!("the hub saw it {}", format::age(at, now)))

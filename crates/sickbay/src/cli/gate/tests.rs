@@ -70,6 +70,8 @@ fn only_a_fresh_verdict_counts() {
     assert_eq!(freshness(&node, at(4), MAX_AGE).unwrap(), "the hub saw it 4 s ago");
     assert!(freshness(&node, at(149), MAX_AGE).is_ok());
     assert!(freshness(&node, at(151), MAX_AGE).unwrap_err().contains("too long ago"));
+    let just_now = freshness(&node, at(0), Duration::from_millis(1));
+    assert!(just_now.unwrap_err().contains("too long ago"), "a millisecond is never met");
     assert!(freshness(&node, at(-30), MAX_AGE).is_ok(), "the hub's clock may be ahead");
     node.summary.stale = Some("restored after a restart".to_owned());
     assert!(freshness(&node, at(4), MAX_AGE).unwrap_err().contains("restored after a restart"));
