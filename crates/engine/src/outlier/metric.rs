@@ -20,7 +20,7 @@ pub enum PeerMetric {
     Pcie,
     /// Share of the looks at which a GPU slowed itself down. Not compared; it explains a low clock.
     Throttled,
-    /// Bytes over a node's network interfaces, both ways: too few.
+    /// Bytes over a node's network interfaces and InfiniBand ports, both ways: too few.
     Network,
     /// Time of a training step on a node: too long.
     StepTime,
@@ -31,9 +31,14 @@ pub(super) const GPU_COLUMNS: usize = 6;
 /// The columns of a node's own row.
 pub(super) const NODE_COLUMNS: usize = 2;
 
-/// Where the bytes of a node's network are read, summed over interfaces.
-pub(super) const NETWORK_SOURCES: [MetricId; 2] =
-    [metric::NETWORK_RECEIVE, metric::NETWORK_TRANSMIT];
+/// Where the bytes of a node's network are read, summed over interfaces and ports. What a RoCE port
+/// carries for the kernel is in both, on all members alike.
+pub(super) const NETWORK_SOURCES: [MetricId; 4] = [
+    metric::NETWORK_RECEIVE,
+    metric::NETWORK_TRANSMIT,
+    metric::INFINIBAND_RECEIVE,
+    metric::INFINIBAND_TRANSMIT,
+];
 
 /// The bits of the throttle mask that slow a card down for its own sake: hardware slowdown, thermal
 /// by software and by hardware, power brake. Idle and the power cap never count.

@@ -112,8 +112,9 @@ impl Job {
                 }
             }
             let traffic = script(Moment { minute, node, gpu: 0 }, PeerMetric::Network);
-            builder.put(metric::NETWORK_RECEIVE, "ib0", traffic / 2.0);
-            builder.put(metric::NETWORK_TRANSMIT, "ib0", traffic / 2.0);
+            builder.put(metric::NETWORK_RECEIVE, "eth0", traffic / 10.0);
+            builder.put(metric::INFINIBAND_RECEIVE, "mlx5_0/1", traffic * 0.4);
+            builder.put(metric::INFINIBAND_TRANSMIT, "mlx5_0/1", traffic / 2.0);
             Observation {
                 resource: resource.clone(),
                 at,
