@@ -322,13 +322,14 @@ impl<'a> Judge<'a> {
         if entry.since > self.at {
             entry.since = self.at;
         }
-        entry.standing = None;
+        if entry.standing.is_some() {
+            entry.standing = None;
+        }
         let (at, kind, since) = (self.at, slot.kind, entry.since);
         let took = self.probes.at(entry.probe).took;
         let instance = text::instance(kind.scope(), &entry.instance);
         self.tallies[kind.component() as usize].checks += 1;
-        // Made where it comes to lie: pushing would make it elsewhere first, and move it.
-        self.healthy.extend(std::iter::once_with(|| CheckResult {
+        let result = CheckResult {
             check: kind.id(),
             instance,
             component: kind.component(),
@@ -341,8 +342,20 @@ impl<'a> Judge<'a> {
             at,
             took,
             hard: false,
-        }));
+        };
+        // Where there is room, as there nearly always is, it is made where it comes to lie.
+        if self.healthy.len() < self.healthy.capacity() {
+            self.healthy.push(result);
+        } else {
+            self.push_with_room(result);
+        }
         self.healthy_gpus.push(slot.gpu);
+    }
+
+    #[cold]
+    fn push_with_room(&mut self, result: CheckResult) {
+        self.healthy.reserve(64);
+        self.healthy.push(result);
     }
 
     /// Closes a slot whose question is asked on a clock of its own and not with its probe: with what
