@@ -27,13 +27,13 @@ fn sample(asked: &mut NvidiaSmi, machine: &str) -> (Vec<&'static str>, Sample) {
     let remapped = file("remapped.txt");
     assert!(remapped.is_none() || needs_remapped_rows(&fields));
     let (gpus, apps) = (file("gpus.txt").expect("GPUs"), file("apps.txt"));
-    let temperatures = file("temperatures.txt");
+    let details = file("details.txt");
     let answers = Answers {
         fields: &fields,
         gpus: &gpus,
         apps: apps.as_deref(),
         remapped_rows: remapped.as_deref(),
-        temperatures: temperatures.as_deref(),
+        details: details.as_deref(),
     };
     let mut sample = Sample::default();
     let roots = Roots::fetched(Fetched::new());

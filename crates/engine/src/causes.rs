@@ -12,14 +12,12 @@ use std::time::Duration;
 use serde::Deserialize;
 use sickbay_model::{CheckResult, Status, Timestamp};
 
-use crate::checks::CheckKind;
+use crate::checks::{self, CheckKind};
 use crate::judge::{Found, NO_GPU};
-use crate::memory::{GpuMemory, NodeFacts};
+use crate::memory::{GpuMemory, NodeFacts, adapter_of};
 
-/// The check of parts that were there, and its instances that are no adapters.
+/// The check of parts that were there.
 const HARDWARE: &str = CheckKind::HardwareChanged.name();
-const CHANGED_MEMORY: &str = "memory";
-const CHANGED_DISKS: &str = "disks";
 
 /// Findings with one cause.
 #[derive(Clone, Debug, PartialEq)]
@@ -292,7 +290,7 @@ impl<'a> Subject<'a> {
 
     /// What an instance says that is of no GPU's check.
     fn of_instance(facts: &'a NodeFacts, check: &str, first: &'a str) -> Self {
-        let is_part = |name: &str| name == CHANGED_MEMORY || name == CHANGED_DISKS;
+        let is_part = |name: &str| name == checks::MEMORY || name == checks::DISKS;
         let is_port = check.starts_with("infiniband_") || check == HARDWARE && !is_part(first);
         if is_port && !first.is_empty() {
             return Self { port: Some(first), ..Self::default() };
@@ -332,8 +330,7 @@ impl<'a> Subject<'a> {
 
 /// Whether both are one port, or one is the adapter of the other.
 fn is_same_port(a: &str, b: &str) -> bool {
-    let adapter = |port: &str| port.split_once('/').map(|(adapter, _)| adapter.to_owned());
-    a == b || adapter(a).as_deref() == Some(b) || adapter(b).as_deref() == Some(a)
+    a == b || adapter_of(a) == b || adapter_of(b) == a
 }
 
 /// `0000:3b:00` of `0000:3b:00.1`; none if it is no address on the bus.

@@ -35,6 +35,7 @@ mod system;
 pub(crate) use collection::reachable;
 pub(crate) use expected::{gpus as expected_gpus, is_asked};
 pub(crate) use gpu_presence::key as gpu_key;
+pub(crate) use past::{DISKS, MEMORY};
 pub(crate) use process::any_expected;
 
 /// A check of an area: reads the input, remembers in the facts, answers to the judge.

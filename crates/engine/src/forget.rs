@@ -4,8 +4,8 @@
 
 use sickbay_model::{CheckId, Status};
 
-use crate::checks::{CATALOGUE, CheckKind};
-use crate::memory::{CheckMemory, LearnedDisks, NodeMemory, PortMemory};
+use crate::checks::{self, CATALOGUE, CheckKind};
+use crate::memory::{CheckMemory, LearnedDisks, NodeMemory, PortMemory, adapter_of};
 
 /// The checks that compare a node with what it had itself.
 const OWN_PAST: [CheckKind; 7] = [
@@ -73,12 +73,12 @@ impl NodeMemory {
                 let named = facts.gpus.iter_mut().filter(|gpu| gpu.index.to_string() == instance);
                 named.for_each(|gpu| gpu.most_links = 0.0);
             }
-            CheckKind::HardwareChanged if instance == "memory" => facts.memory = None,
-            CheckKind::HardwareChanged if instance == "disks" => {
+            CheckKind::HardwareChanged if instance == checks::MEMORY => facts.memory = None,
+            CheckKind::HardwareChanged if instance == checks::DISKS => {
                 facts.disks = LearnedDisks::default();
             }
             CheckKind::HardwareChanged => {
-                let adapter = |port: &PortMemory| port.name.split('/').next() == Some(instance);
+                let adapter = |port: &PortMemory| adapter_of(&port.name) == instance;
                 facts.ports.retain(|port| port.gone_since.is_none() || !adapter(port));
             }
             CheckKind::InfinibandLink => port(&mut facts.ports, |port| {

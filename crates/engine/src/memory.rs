@@ -191,6 +191,11 @@ pub(crate) struct NodeFacts {
     pub(crate) answering_gpus: u32,
 }
 
+/// The adapter of a port (`mlx5_0` of `mlx5_0/1`); an adapter is its own.
+pub(crate) fn adapter_of(port: &str) -> &str {
+    port.split_once('/').map_or(port, |(adapter, _)| adapter)
+}
+
 /// A port of an InfiniBand or RoCE adapter.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]

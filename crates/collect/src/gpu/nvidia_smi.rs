@@ -12,7 +12,7 @@
 //! 3. `--query-compute-apps=`[`APPS_FIELDS`] with the same format;
 //! 4. where [`needs_remapped_rows`] (older drivers), now and then
 //!    `--query-remapped-rows=`[`REMAPPED_ROWS_FIELDS`] with the same format;
-//! 5. seldom [`TEMPERATURES_QUERY`], which has no such format.
+//! 5. seldom [`DETAILS_QUERY`], which has no such format.
 //!
 //! # What NVML tells and this does not
 //! Energy, PCIe replays and throughput, and everything about NVLinks have no field in these queries;
@@ -33,21 +33,21 @@ use crate::{Roots, Sample};
 
 mod cell;
 mod complaint;
+mod details;
 mod fields;
 mod processes;
 mod remapped;
 mod row;
-mod temperatures;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod any;
 #[cfg(test)]
 mod tests;
 
+pub use details::DETAILS_QUERY;
 pub use fields::{needs_remapped_rows, wanted_fields};
 pub use processes::APPS_FIELDS;
 pub use remapped::REMAPPED_ROWS_FIELDS;
-pub use temperatures::TEMPERATURES_QUERY;
 
 /// The most lines of an answer that are looked at.
 const MAX_LINES: usize = 4096;
@@ -66,8 +66,8 @@ pub struct Answers<'a> {
     pub apps: Option<&'a [u8]>,
     /// Of `--query-remapped-rows`, this time's or an earlier one's; `None` where it was not asked.
     pub remapped_rows: Option<&'a [u8]>,
-    /// Of [`TEMPERATURES_QUERY`], this time's or an earlier one's; `None` where it was not asked.
-    pub temperatures: Option<&'a [u8]>,
+    /// Of [`DETAILS_QUERY`], this time's or an earlier one's; `None` where it was not asked.
+    pub details: Option<&'a [u8]>,
 }
 
 /// What is remembered of one machine's GPUs between answers.
@@ -142,8 +142,8 @@ impl NvidiaSmi {
         if let Some(text) = answers.remapped_rows {
             remapped::put(text, &gpus, out);
         }
-        if let Some(text) = answers.temperatures {
-            temperatures::put(text, &gpus, out);
+        if let Some(text) = answers.details {
+            details::put(text, &gpus, out);
         }
         if let Some(text) = answers.apps {
             processes::put(text, &mut gpus, out);

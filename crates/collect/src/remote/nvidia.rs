@@ -23,7 +23,7 @@ pub(super) const MAX_ANSWER_BYTES: usize = 1 << 20;
 const REMAPPED_ROWS_INTERVAL: Duration = Duration::from_secs(600);
 
 /// How often what only `nvidia-smi -q` tells is asked for.
-const TEMPERATURES_INTERVAL: Duration = Duration::from_secs(600);
+const DETAILS_INTERVAL: Duration = Duration::from_secs(600);
 
 /// What `nvidia-smi` ends with, in our program, when it was late.
 const LATE: &[u8] = b"124";
@@ -43,9 +43,9 @@ pub(super) struct Nvidia {
     smi: NvidiaSmi,
     remapped_rows: Option<Vec<u8>>,
     remapped_rows_due: Duration,
-    temperatures: Option<Vec<u8>>,
-    temperatures_due: Duration,
-    asked_for_temperatures: bool,
+    details: Option<Vec<u8>>,
+    details_due: Duration,
+    asked_for_details: bool,
     asked_for_help: bool,
 }
 
@@ -57,7 +57,7 @@ struct Printed<'a> {
     gpus: Option<&'a [u8]>,
     apps: Option<&'a [u8]>,
     remapped_rows: Option<&'a [u8]>,
-    temperatures: Option<&'a [u8]>,
+    details: Option<&'a [u8]>,
     late: Vec<&'a [u8]>,
 }
 
@@ -71,7 +71,7 @@ impl<'a> Printed<'a> {
                 (b"query", _) => printed.gpus = Some(section.content),
                 (b"apps", _) => printed.apps = Some(section.content),
                 (b"rows", _) => printed.remapped_rows = Some(section.content),
-                (b"temperatures", _) => printed.temperatures = Some(section.content),
+                (b"details", _) => printed.details = Some(section.content),
                 (b"status", ended) => {
                     if let Some(what) = ended.strip_suffix(LATE) {
                         printed.late.push(what.trim_ascii_end());
@@ -86,8 +86,8 @@ impl<'a> Printed<'a> {
         if printed.is_late(b"rows") {
             printed.remapped_rows = None;
         }
-        if printed.is_late(b"temperatures") {
-            printed.temperatures = None;
+        if printed.is_late(b"details") {
+            printed.details = None;
         }
         printed
     }
@@ -108,9 +108,9 @@ impl Nvidia {
             smi: NvidiaSmi::default(),
             remapped_rows: None,
             remapped_rows_due: Duration::ZERO,
-            temperatures: None,
-            temperatures_due: Duration::ZERO,
-            asked_for_temperatures: false,
+            details: None,
+            details_due: Duration::ZERO,
+            asked_for_details: false,
             asked_for_help: false,
         }
     }
@@ -134,9 +134,9 @@ impl Nvidia {
         self.asked_for_help = false;
         let rows = needs_remapped_rows(fields) && self.remapped_rows_due <= now;
         let rows = if rows { " rows" } else { "" };
-        self.asked_for_temperatures = self.temperatures_due <= now;
-        let temperatures = if self.asked_for_temperatures { " temperatures" } else { "" };
-        Some(format!("{}{rows}{temperatures}", fields.join(",")).into())
+        self.asked_for_details = self.details_due <= now;
+        let details = if self.asked_for_details { " details" } else { "" };
+        Some(format!("{}{rows}{details}", fields.join(",")).into())
     }
 
     /// How many times as long as others it may take.
@@ -205,19 +205,19 @@ impl Nvidia {
             self.remapped_rows = Some(rows.to_vec());
             self.remapped_rows_due = now + REMAPPED_ROWS_INTERVAL;
         }
-        if self.asked_for_temperatures {
+        if self.asked_for_details {
             // Whatever came of it: one that hangs is not asked each time.
-            self.temperatures_due = now + TEMPERATURES_INTERVAL;
+            self.details_due = now + DETAILS_INTERVAL;
         }
-        if let Some(temperatures) = printed.temperatures {
-            self.temperatures = Some(temperatures.to_vec());
+        if let Some(details) = printed.details {
+            self.details = Some(details.to_vec());
         }
         let answers = Answers {
             fields: self.fields.as_deref().unwrap_or_default(),
             gpus,
             apps: printed.apps,
             remapped_rows: self.remapped_rows.as_deref(),
-            temperatures: self.temperatures.as_deref(),
+            details: self.details.as_deref(),
         };
         self.smi.sample(roots, &answers, &mut sample)?;
         let gpus = sample.facts.gpus.iter().flatten();

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::FaultMatcher;
-use crate::gpu::nvidia_smi::{APPS_FIELDS, REMAPPED_ROWS_FIELDS, TEMPERATURES_QUERY};
+use crate::gpu::nvidia_smi::{APPS_FIELDS, DETAILS_QUERY, REMAPPED_ROWS_FIELDS};
 use crate::local::filesystem::{
     CONTAINER_FILES, KEPT_TMPFS, MAX_FILESYSTEMS, PSEUDO_KINDS, REMOTE_KINDS, SKIPPED_BELOW,
 };
@@ -146,7 +146,7 @@ fn packed_with(root: &str, life: u32, renew: u32, faults: &FaultMatcher) -> Vec<
         ("@RENEW@", renew.to_string()),
         ("@APPS@", APPS_FIELDS.to_owned()),
         ("@ROWS@", REMAPPED_ROWS_FIELDS.to_owned()),
-        ("@TEMPERATURES@", TEMPERATURES_QUERY.to_owned()),
+        ("@DETAILS@", DETAILS_QUERY.to_owned()),
         ("@TORCH@", escaped(torch::PROGRAM)),
     ] {
         text = text.replace(name, &value);

@@ -401,7 +401,7 @@ shift
 for more in "$@"; do
 case $more in
 rows) smi rows "--query-remapped-rows=@ROWS@" $format || return ;;
-temperatures) smi temperatures @TEMPERATURES@ || return ;;
+details) smi details @DETAILS@ || return ;;
 esac
 done
 ;;

@@ -11,7 +11,7 @@ use crate::checks::CheckKind;
 use crate::growth::Grown;
 use crate::input::{Input, ProbeSlot};
 use crate::judge::{Answer, Judge, NO_GPU};
-use crate::memory::{MAX_PORTS, NodeFacts, PortMemory};
+use crate::memory::{MAX_PORTS, NodeFacts, PortMemory, adapter_of};
 use crate::text;
 
 /// The least state in which a port carries traffic (InfiniBand specification: active).
@@ -278,7 +278,7 @@ fn gone(input: &Input<'_>, ports: &[PortMemory], judge: &mut Judge<'_>) {
     let kind = CheckKind::HardwareChanged;
     let was_gone = judge.remembers_any(kind);
     for port in ports {
-        let adapter = port.name.split('/').next().unwrap_or_default();
+        let adapter = adapter_of(&port.name);
         let Some(since) = port.gone_since else {
             if was_gone
                 && judge.remembers(kind, adapter)

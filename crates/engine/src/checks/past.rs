@@ -9,6 +9,10 @@ use crate::judge::{Answer, Judge, NO_GPU};
 use crate::memory::{LearnedDisks, LearnedMemory, MAX_BOOTS, MAX_DISK_KINDS, NodeFacts};
 use crate::text;
 
+/// The instances of [`CheckKind::HardwareChanged`] that are no adapters.
+pub(crate) const MEMORY: &str = "memory";
+pub(crate) const DISKS: &str = "disks";
+
 /// A boot that was seen. Whether it was planned nobody says; several in an hour never are.
 pub(super) fn reboots(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<'_>) {
     let boot_id = &input.inventory.host.boot_id;
@@ -74,7 +78,7 @@ pub(super) fn memory(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge
     });
     let enough = total >= known.bytes * (1.0 - policy.memory_lost_percent / 100.0);
     let since = known.less_since.map_or(input.at, |since| since.min(input.at));
-    let (kind, name) = (CheckKind::HardwareChanged, "memory");
+    let (kind, name) = (CheckKind::HardwareChanged, MEMORY);
     // Within one boot memory is taken away on purpose; after a week the node is what it is.
     if enough || known.boot_id == host.boot_id || input.at.since(since) > policy.missed_for {
         *known = LearnedMemory { bytes: total, boot_id: host.boot_id.clone(), less_since: None };
@@ -107,7 +111,7 @@ pub(super) fn disks(input: &Input<'_>, facts: &mut NodeFacts, judge: &mut Judge<
         return;
     }
     let known = &mut facts.disks;
-    let (check, name) = (CheckKind::HardwareChanged, "disks");
+    let (check, name) = (CheckKind::HardwareChanged, DISKS);
     let is_same = |counted: &Vec<(String, u64)>| {
         counted.iter().map(|(model, size)| (model.as_str(), *size)).eq(judged_disks(input))
     };

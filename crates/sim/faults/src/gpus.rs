@@ -393,7 +393,7 @@ impl Gpus {
     }
 
     /// What `nvidia-smi -q -d TEMPERATURE,ECC` prints: offsets of the margin where the model has one.
-    pub(crate) fn smi_temperatures(&self) -> String {
+    pub(crate) fn smi_details(&self) -> String {
         let mut text = "\n==============NVSMI LOG==============\n\n".to_owned();
         for card in self.cards.iter().filter(|card| card.presence == Presence::There) {
             let state = self.state(card);

@@ -26,11 +26,15 @@ pub(super) fn handle_number(device: &Device<'_>) -> usize {
     unsafe { device.handle() }.addr()
 }
 
+/// `NVML_STRUCT_VERSION` of the header, for version 1: the size, and the version above it.
+fn first_version<T>() -> u32 {
+    u32::try_from(size_of::<T>() | (1 << 24)).unwrap_or(0)
+}
+
 /// The T.Limit margin: degrees left to the card's operating limit; below zero when it is beyond.
 pub(super) fn margin_celsius(device: &Device<'_>) -> Result<i32, NvmlError> {
     let function = nvml_sym(device.nvml().lib().nvmlDeviceGetMarginTemperature.as_ref())?;
-    // `NVML_STRUCT_VERSION` of the header: the size, and version 1 above it.
-    let version = u32::try_from(size_of::<nvmlMarginTemperature_t>() | (1 << 24)).unwrap_or(0);
+    let version = first_version::<nvmlMarginTemperature_t>();
     let mut margin = nvmlMarginTemperature_t { version, marginTemperature: 0 };
     // SAFETY: the handle is of this library, which is loaded as long as `device` lives; the
     // structure is ours and says its version.
@@ -41,7 +45,7 @@ pub(super) fn margin_celsius(device: &Device<'_>) -> Result<i32, NvmlError> {
 /// Whether so many errors of its SRAM could not be corrected that the card is to be replaced.
 pub(super) fn sram_threshold_exceeded(device: &Device<'_>) -> Result<bool, NvmlError> {
     let function = nvml_sym(device.nvml().lib().nvmlDeviceGetSramEccErrorStatus.as_ref())?;
-    let version = u32::try_from(size_of::<nvmlEccSramErrorStatus_t>() | (1 << 24)).unwrap_or(0);
+    let version = first_version::<nvmlEccSramErrorStatus_t>();
     let mut status = nvmlEccSramErrorStatus_t {
         version,
         aggregateUncParity: 0,

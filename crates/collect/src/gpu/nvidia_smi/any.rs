@@ -6,7 +6,7 @@ use super::{Answers, NvidiaSmi, fields, wanted_fields};
 use crate::{Fetched, Roots, Sample};
 
 /// The answer about GPUs up to a zero byte, about processes up to the next, then about
-/// remapped rows, then about temperatures.
+/// remapped rows, then about details.
 pub(crate) fn any_bytes(bytes: &[u8]) {
     let chosen = wanted_fields(bytes);
     assert!(chosen.iter().all(|name| fields::of_name(name).is_some()));
@@ -25,7 +25,7 @@ pub(crate) fn any_bytes(bytes: &[u8]) {
         gpus: parts.next().unwrap_or_default(),
         apps: parts.next(),
         remapped_rows: parts.next(),
-        temperatures: parts.next(),
+        details: parts.next(),
     };
     let roots = Roots::fetched(Fetched::new());
     let mut asked = NvidiaSmi::default();

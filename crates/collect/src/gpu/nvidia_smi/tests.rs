@@ -29,7 +29,7 @@ fn asked(
         gpus: gpus.as_bytes(),
         apps: apps.map(str::as_bytes),
         remapped_rows: None,
-        temperatures: None,
+        details: None,
     };
     let mut sample = Sample::default();
     asked.sample(roots, &answers, &mut sample).map(|()| sample)
@@ -227,13 +227,8 @@ fn a_gpu_that_only_fails_is_lost() {
         "clocks.max.sm",
     ];
     let text = b"0, GPU-0, 00000000:01:00.0, [Unknown Error], [Unknown Error], [Unknown Error], A, B, \xff, 7\n";
-    let answers = Answers {
-        fields: &fields,
-        gpus: text,
-        apps: None,
-        remapped_rows: None,
-        temperatures: None,
-    };
+    let answers =
+        Answers { fields: &fields, gpus: text, apps: None, remapped_rows: None, details: None };
     let mut sample = Sample::default();
     NvidiaSmi::default().sample(&machine(1), &answers, &mut sample).unwrap();
     let gpu = &sample.facts.gpus.unwrap()[0];
@@ -262,7 +257,7 @@ fn a_name_may_hold_commas_wherever_it_stands() {
             gpus: text.as_bytes(),
             apps: None,
             remapped_rows: None,
-            temperatures: None,
+            details: None,
         };
         let mut sample = Sample::default();
         NvidiaSmi::default().sample(&machine(1), &answers, &mut sample).unwrap();
@@ -383,7 +378,7 @@ fn what_only_the_long_answer_tells() {
             gpus: row.as_bytes(),
             apps: None,
             remapped_rows: None,
-            temperatures: Some(told.as_bytes()),
+            details: Some(told.as_bytes()),
         };
         let mut out = Sample::default();
         NvidiaSmi::default().sample(&machine(2), &answers, &mut out).unwrap();

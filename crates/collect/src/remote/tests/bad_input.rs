@@ -102,16 +102,16 @@ fn nvidia_smi_in_every_state() {
 #[test]
 fn limits_of_temperature_are_asked_for_beside_the_rest() {
     let file = |name| recorded("a100x4", name);
-    let well = |temperatures: &str| {
+    let well = |details: &str| {
         format!(
             "case $* in --help*) cat {} ;; --query-gpu*) cat {} ;; --query-c*) cat {} ;; \
-             '-q -d TEMPERATURE,ECC') {temperatures} ;; esac",
+             '-q -d TEMPERATURE,ECC') {details} ;; esac",
             file("help.txt"),
             file("gpus.txt"),
             file("apps.txt")
         )
     };
-    let told = format!("cat {}", file("temperatures.txt"));
+    let told = format!("cat {}", file("details.txt"));
     for (answer, expected) in
         [(told.as_str(), Some(89.0)), ("exit 1", None), ("exec sleep 1000", None)]
     {

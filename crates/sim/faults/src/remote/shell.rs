@@ -390,7 +390,7 @@ fn nvidia(tree: &Tree, machine: &Machine, word: &str, more: &[&str], answer: &mu
         for what in more {
             let text = match *what {
                 "rows" => gpus.smi_remapped(),
-                _ => gpus.smi_temperatures(),
+                _ => gpus.smi_details(),
             };
             say(what, Some((text, 0)));
         }

@@ -174,15 +174,9 @@ unsafe extern "C" fn nvmlDeviceGetMarginTemperature(
 ) -> Code {
     with_gpu("nvmlDeviceGetMarginTemperature", device, |_, _, gpu| {
         let margin = gpu.margin_celsius.ok_or(NOT_SUPPORTED)?;
-        if out.is_null() {
-            return Err(INVALID_ARGUMENT);
-        }
-        // SAFETY: not null, and C callers pass an initialised structure with its version set.
-        let version = unsafe { (*out).version };
-        if version != struct_version::<nvml::nvmlMarginTemperature_t>(1) {
-            return Err(nvml::nvmlReturn_enum_NVML_ERROR_ARGUMENT_VERSION_MISMATCH);
-        }
-        // SAFETY: as above.
+        // SAFETY: C callers pass an initialised structure that begins with its version.
+        unsafe { check_version(out) }?;
+        // SAFETY: not null, as was checked.
         unsafe { (*out).marginTemperature = margin };
         Ok(())
     })
@@ -195,18 +189,29 @@ unsafe extern "C" fn nvmlDeviceGetSramEccErrorStatus(
 ) -> Code {
     with_gpu("nvmlDeviceGetSramEccErrorStatus", device, |_, _, gpu| {
         let exceeded = gpu.sram_threshold_exceeded.ok_or(NOT_SUPPORTED)?;
-        if out.is_null() {
-            return Err(INVALID_ARGUMENT);
-        }
-        // SAFETY: not null, and C callers pass an initialised structure with its version set.
-        let version = unsafe { (*out).version };
-        if version != struct_version::<nvml::nvmlEccSramErrorStatus_t>(1) {
-            return Err(nvml::nvmlReturn_enum_NVML_ERROR_ARGUMENT_VERSION_MISMATCH);
-        }
-        // SAFETY: as above.
+        // SAFETY: C callers pass an initialised structure that begins with its version.
+        unsafe { check_version(out) }?;
+        // SAFETY: not null, as was checked.
         unsafe { (*out).bThresholdExceeded = c_uint::from(exceeded) };
         Ok(())
     })
+}
+
+/// Whether a structure of version 1 was given.
+///
+/// # Safety
+/// Null, or initialised and begun by a version, as NVML's versioned structures are.
+unsafe fn check_version<T>(out: *const T) -> Result<(), Code> {
+    if out.is_null() {
+        return Err(INVALID_ARGUMENT);
+    }
+    // SAFETY: not null; the rest is the caller's promise.
+    let version = unsafe { *out.cast::<c_uint>() };
+    if version == struct_version::<T>(1) {
+        Ok(())
+    } else {
+        Err(nvml::nvmlReturn_enum_NVML_ERROR_ARGUMENT_VERSION_MISMATCH)
+    }
 }
 
 /// `NVML_STRUCT_VERSION` of the header: the size, and the version above it.

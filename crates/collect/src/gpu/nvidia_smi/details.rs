@@ -7,12 +7,12 @@
 use sickbay_model::{MetricId, catalogue};
 
 use super::cell::{self, Cell};
-use super::row::Gpu;
+use super::row::{Gpu, yes_or_no};
 use crate::Sample;
 use crate::gpu::kernel_pci_address;
 
 /// What is asked of `nvidia-smi`.
-pub const TEMPERATURES_QUERY: &str = "-q -d TEMPERATURE,ECC";
+pub const DETAILS_QUERY: &str = "-q -d TEMPERATURE,ECC";
 
 /// Which lines are understood.
 const LIMITS: [(&str, MetricId); 3] = [
@@ -63,10 +63,6 @@ fn limit(line: &str) -> Option<(MetricId, f64)> {
 /// `SRAM Threshold Exceeded : No`.
 fn sram(line: &str) -> Option<(MetricId, f64)> {
     let (name, value) = line.split_once(':')?;
-    let exceeded = match value.trim() {
-        "Yes" => 1.0,
-        "No" => 0.0,
-        _ => return None,
-    };
-    (name.trim() == SRAM).then_some((catalogue::GPU_ECC_SRAM_EXCEEDED, exceeded))
+    let exceeded = yes_or_no(value.trim()).filter(|_| name.trim() == SRAM)?;
+    Some((catalogue::GPU_ECC_SRAM_EXCEEDED, exceeded))
 }
